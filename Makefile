@@ -1,0 +1,79 @@
+# Everything that one does with this project. Needs make, git and Python 3.11 or later; the rest
+# goes into a virtual environment.
+
+VENV ?= .venv
+ADDRESS ?= 127.0.0.1:8000
+
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+# By trying each: a name may be on PATH and not work (pyenv), or be too old.
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c '$(IS_RECENT)' 2>/dev/null && echo $$python && break; done)
+endif
+
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Files in the virtual environment that say what is in it. Another Python makes another one.
+PYTHON_STAMP := $(VENV)/.python-$(if $(PYTHON),$(shell $(PYTHON) -c 'import platform; print(platform.python_version())'))
+PRODUCTION_STAMP := $(VENV)/.requirements
+DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
+
+NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: export DEBUG := $(or $(DEBUG),True)
+run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.0.0.1:8000
+	$(BIN)/python manage.py run_demo $(ADDRESS)
+
+test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
+	$(BIN)/python -m pytest --stack=servers
+	$(BIN)/python -m pytest --stack=embedded
+
+# As in production, with servers that no check talks to.
+check: export DEBUG := False
+check: export ALLOWED_HOSTS := www.example.com
+check: export DATABASE_URL := sqlite://:memory:
+check: export REDIS_URL := redis://127.0.0.1:6379/0
+check: export SECRET_KEY = $(NEW_SECRET)
+check: export JWT_SIGNING_KEY = $(NEW_SECRET)
+check: export USERCACHE_SIGNING_KEY = $(NEW_SECRET)
+check: $(DEVELOPMENT_STAMP) ## Check style, types, layers, deployment settings, migrations, API schema
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+format: $(DEVELOPMENT_STAMP) ## Put the code into the house format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## Remove what make and the tools made; the database and uploads stay
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	if [ -e $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PYTHON_STAMP):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or later is needed: install it, or name it (make PYTHON=/path/to/python)." >&2; exit 1; fi
+	@$(PYTHON) -c '$(IS_RECENT)' || { echo "$(PYTHON) is older than Python 3.11." >&2; exit 1; }
+	@if [ -e $(VENV) ] && ! [ -e $(VENV)/pyvenv.cfg ]; then \
+		echo "$(VENV) is no virtual environment: move it away, or choose another (make VENV=...)." >&2; exit 1; fi
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(PRODUCTION_STAMP): requirements.txt $(PYTHON_STAMP)
+	$(PIP_INSTALL) --requirement requirements.txt
+	@touch $@
+
+$(DEVELOPMENT_STAMP): requirements-dev.txt $(PRODUCTION_STAMP)
+	$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch $@

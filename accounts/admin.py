@@ -1,0 +1,159 @@
+"""Users on the admin site; what locks somebody out or in goes through the services."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.administration import activate_user, deactivate_user, revoke_tokens
+from accounts.forms import PasswordForm, UserChangeForm, UserCreationForm
+from accounts.models import User
+from usercache.users import inspect_user
+
+PRIVILEGES = ("is_admin", "is_superuser", "groups", "user_permissions")
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Find users, see how they are, and lock them out if need be."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = PasswordForm
+    list_display = ("email", "full_name", "username", "is_active", "is_admin", "last_login")
+    list_filter = ("is_active", "is_admin", "is_superuser", "created_at")
+    search_fields = ("email", "username", "first_name", "last_name", "phone")
+    ordering = ("-created_at", "-pk")
+    date_hierarchy = "created_at"
+    readonly_fields = (
+        "avatar_url",
+        "created_at",
+        "updated_at",
+        "last_login",
+        "token_version",
+        "cached_state",
+    )
+    fieldsets = (
+        (None, {"fields": ("email", "password", "is_active", "loaded_version")}),
+        ("Person", {"fields": ("first_name", "last_name", "username", "phone", "location")}),
+        ("Profile", {"fields": ("occupation", "bio", "avatar_url")}),
+        ("Privileges", {"fields": PRIVILEGES}),
+        ("Cache", {"fields": ("cached_state", "token_version")}),
+        ("Dates", {"fields": ("created_at", "updated_at", "last_login")}),
+    )
+    add_fieldsets = ((None, {"fields": (*UserCreationForm.Meta.fields, "password1", "password2")}),)
+    actions = ("activate", "deactivate", "revoke")
+
+    @admin.display(description="name", ordering="last_name")
+    def full_name(self, user: User) -> str:
+        """Return `Alice Rolle`."""
+        return user.get_full_name()
+
+    @admin.display(description="cached state")
+    def cached_state(self, user: User) -> str:
+        """Say what the cache holds of the user: `record in redis, 12 s old, 285 s left`."""
+        cached = inspect_user(user.pk)
+        parts = [f"{cached.state} in {cached.tier}"]
+        if cached.age_seconds is not None:
+            parts.append(f"{cached.age_seconds:.0f} s old")
+        if cached.ttl_seconds is not None:
+            parts.append(f"{cached.ttl_seconds:.0f} s left")
+        return ", ".join(parts)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Keep superusers for superusers: whoever sets their password could become one."""
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """As for a change."""
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Let only superusers give privileges, and nobody lock themselves out."""
+        fields = list(super().get_readonly_fields(request, obj))
+        if not _is_superuser(request):
+            fields += PRIVILEGES
+        if obj is not None and obj.pk == request.user.pk:
+            fields.append("is_active")
+        return fields
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """Lock the row that is about to be changed: what the form leaves out must stay as it is."""
+        user = super().get_object(request, object_id, from_field)
+        if user is not None and request.method == "POST":
+            user.refresh_from_db(from_queryset=User.objects.select_for_update())
+        return user
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 (Django's name)
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Give Django's view the transaction that get_object() needs."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save what was edited; being active or not is the services' matter."""
+        if not change or "is_active" not in form.changed_data:
+            super().save_model(request, obj, form, change)
+            return
+        switch = activate_user if obj.is_active else deactivate_user
+        obj.is_active = not obj.is_active
+        super().save_model(request, obj, form, change)
+        obj.is_active = switch(user_id=obj.pk).is_active
+
+    @admin.action(description="Activate selected users", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Let them log in again."""
+        self._apply(request, queryset, activate_user, "Activated")
+
+    @admin.action(description="Deactivate selected users", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Lock them out, at once and everywhere; oneself excepted."""
+        others = queryset.exclude(pk__in=[request.user.pk])
+        self._apply(request, others, deactivate_user, "Deactivated")
+
+    @admin.action(description="Revoke tokens of selected users", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Log them out everywhere, here included."""
+        self._apply(request, queryset, revoke_tokens, "Revoked the tokens of")
+
+    def _apply(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[User],
+        service: Callable[..., User],
+        done: str,
+    ) -> None:
+        users = [
+            user for user in queryset.order_by("pk") if self.has_change_permission(request, user)
+        ]
+        for user in users:
+            service(user_id=user.pk)
+            self.log_change(request, user, f"{done} this user.")
+        left_out = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(users)
+        self.message_user(request, f"{done} {len(users)} users.", messages.SUCCESS)
+        if left_out > 0:
+            self.message_user(
+                request,
+                f"Left {left_out} as they were: yourself, or superusers, whom only superusers "
+                "change.",
+                messages.WARNING,
+            )
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    return user is None or not user.is_superuser or _is_superuser(request)

@@ -1,0 +1,61 @@
+"""What may be done to any account: locking out, letting in again, a new password.
+
+Each is one transaction, and loads the row itself: what the caller holds may be old.
+"""
+
+from django.db import transaction
+
+from accounts.models import User
+from accounts.sessions import end_all_sessions
+
+
+def set_password(*, user_id: int, new_password: str) -> User:
+    """Set a new password and end every token made before.
+
+    Raises: User.DoesNotExist.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        user.set_password(new_password)
+        user.save(update_fields=["password"])  # and what goes with it: see User.save()
+        end_all_sessions(user=user)
+        return user
+
+
+def deactivate_user(*, user_id: int) -> User:
+    """Lock a user out: no login, and every token is dead.
+
+    Raises: User.DoesNotExist.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        user.is_active = False
+        user.token_version += 1
+        user.save(update_fields=["is_active", "token_version", "updated_at"])
+        end_all_sessions(user=user)
+        return user
+
+
+def activate_user(*, user_id: int) -> User:
+    """Let a deactivated user log in again; the old tokens stay dead.
+
+    Raises: User.DoesNotExist.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        user.is_active = True
+        user.save(update_fields=["is_active", "updated_at"])
+        return user
+
+
+def revoke_tokens(*, user_id: int) -> User:
+    """Log a user out everywhere, access tokens included.
+
+    Raises: User.DoesNotExist.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        user.token_version += 1
+        user.save(update_fields=["token_version", "updated_at"])
+        end_all_sessions(user=user)
+        return user

@@ -1,0 +1,128 @@
+"""What clients send: one serializer per body or query string."""
+
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import serializers
+
+from accounts.models import User
+from accounts.strict import ModelText, StrictSerializer
+
+# Nobody types more, and each character is hashed.
+PASSWORD_MAX_LENGTH = 128
+REFRESH_TOKEN_MAX_LENGTH = 2048
+SEARCH_MAX_LENGTH = 100
+PAGE_SIZE_DEFAULT = 20
+PAGE_SIZE_MAX = 100
+# The database counts through all rows before a page.
+PAGE_MAX = 10_000
+ORDERINGS = ("created_at", "first_name", "last_name", "username")
+
+
+class PasswordField(serializers.CharField):
+    """A password: every character counts, blanks included."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Fix what all passwords have in common."""
+        super().__init__(
+            trim_whitespace=False, write_only=True, max_length=PASSWORD_MAX_LENGTH, **kwargs
+        )
+
+
+class RegistrationSerializer(StrictSerializer):
+    """The body of `POST /auth/register`."""
+
+    email = ModelText("email")
+    password = PasswordField()
+    first_name = ModelText("first_name")
+    last_name = ModelText("last_name")
+    username = ModelText("username", required=False)
+    phone = ModelText("phone", required=False)
+    location = ModelText("location", required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse passwords that are weak, or made from the rest of the form."""
+        names = ("email", "username", "first_name", "last_name")
+        candidate = User(**{name: attrs[name] for name in names if name in attrs})
+        try:
+            validate_password(attrs["password"], candidate)
+        except DjangoValidationError as error:
+            raise serializers.ValidationError({"password": error.messages}) from error
+        return attrs
+
+
+class CredentialsSerializer(StrictSerializer):
+    """The body of `POST /auth/login`."""
+
+    email = ModelText("email")
+    password = PasswordField()
+
+
+class RefreshTokenSerializer(StrictSerializer):
+    """The body of `POST /auth/refresh` and `POST /auth/logout`."""
+
+    refresh_token = serializers.CharField(max_length=REFRESH_TOKEN_MAX_LENGTH, write_only=True)
+
+
+class ProfileChangesSerializer(StrictSerializer):
+    """The body of `PUT` and `PATCH /auth/profile`: any of these, and what is absent stays."""
+
+    first_name = ModelText("first_name", required=False)
+    last_name = ModelText("last_name", required=False)
+    username = ModelText("username", required=False)
+    phone = ModelText("phone", required=False)
+    bio = ModelText("bio", required=False)
+    occupation = ModelText("occupation", required=False)
+    location = ModelText("location", required=False)
+
+
+class AvatarUploadSerializer(StrictSerializer):
+    """The form of `POST /auth/upload-avatar`."""
+
+    file = serializers.FileField(allow_empty_file=False, write_only=True)
+
+
+class PasswordChangeSerializer(StrictSerializer):
+    """The body of `POST /auth/change-password`; `user` in the context is who asks."""
+
+    current_password = PasswordField()
+    new_password = PasswordField()
+
+    def validate_new_password(self, value: str) -> str:
+        """Refuse passwords that are weak, or made from the user's own data."""
+        validate_password(value, self.context["user"])
+        return value
+
+
+class AccountClosingSerializer(StrictSerializer):
+    """The body of `DELETE /auth/account`; the password is needed where the account has one."""
+
+    password = PasswordField(required=False, allow_null=True)
+
+
+class DirectoryQuerySerializer(StrictSerializer):
+    """The query string of `GET /users`."""
+
+    page = serializers.IntegerField(min_value=1, max_value=PAGE_MAX, default=1)
+    page_size = serializers.IntegerField(
+        min_value=1, max_value=PAGE_SIZE_MAX, default=PAGE_SIZE_DEFAULT
+    )
+    search = serializers.CharField(max_length=SEARCH_MAX_LENGTH, allow_blank=True, default="")
+    ordering = serializers.ChoiceField(
+        choices=[*ORDERINGS, *(f"-{name}" for name in ORDERINGS)], default="-created_at"
+    )
+
+
+class LookupQuerySerializer(StrictSerializer):
+    """The query string of `GET /users/lookup`: exactly one identifier."""
+
+    username = serializers.CharField(required=False)
+    email = serializers.CharField(required=False)
+    phone = serializers.CharField(required=False)
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        """Refuse none and two."""
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Give one of username, email and phone.")
+        return attrs

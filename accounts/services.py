@@ -1,0 +1,144 @@
+"""What users do to their own account, one function per intent; each is one transaction.
+
+What may be done to any account is in administration, and logins that last in sessions.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from django.contrib.auth import authenticate
+from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.administration import deactivate_user, set_password
+from accounts.avatars import avatar_name, remove_avatar, store_avatar
+from accounts.errors import AccountGone, InvalidCredentials
+from accounts.identifiers import check_identifiers_free, save_with_free_identifiers
+from accounts.models import User
+from accounts.sessions import start_session
+from accounts.tokens import TokenPair
+
+
+def register_user(
+    *,
+    email: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    username: str | None = None,
+    phone: str | None = None,
+    location: str = "",
+) -> tuple[User, TokenPair]:
+    """Add a user and log them in.
+
+    Raises: ValidationError on the identifier that somebody else has.
+    """
+    user = User(
+        email=email,
+        first_name=first_name,
+        last_name=last_name,
+        username=username,
+        phone=phone,
+        location=location,
+    )
+    # Before the costly hash, and before the lock that SQLite takes for a transaction.
+    check_identifiers_free(user)
+    user.set_password(password)
+    with transaction.atomic():
+        save_with_free_identifiers(user)
+        return user, start_session(user=user)
+
+
+def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, TokenPair]:
+    """Check the password against the database and start a session.
+
+    Raises: InvalidCredentials, after the same work, for a wrong password, an unknown and an
+    inactive user.
+    """
+    found = authenticate(request, username=email, password=password)
+    if not isinstance(found, User):
+        raise InvalidCredentials
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(pk=found.pk).first()
+        # The password was checked on a row that may have changed since, and must not come alive
+        # again under the new token_version.
+        if user is None or not user.is_active or user.token_version != found.token_version:
+            raise InvalidCredentials
+        user.last_login = timezone.now()
+        user.save(update_fields=["last_login"])
+        return user, start_session(user=user)
+
+
+def update_profile(*, user_id: int, changes: Mapping[str, str | None]) -> User:
+    """Change what is given and return the row.
+
+    Raises: ValidationError on an identifier that somebody else has; AccountGone.
+    """
+    with transaction.atomic():
+        user = _load_active_user(user_id)
+        changed = [name for name, value in changes.items() if getattr(user, name) != value]
+        for name in changed:
+            setattr(user, name, changes[name])
+        if changed:
+            save_with_free_identifiers(user, update_fields=[*changed, "updated_at"])
+        return user
+
+
+def set_avatar(*, user_id: int, content: bytes) -> User:
+    """Store a prepared picture in place of the old one, whose file goes once that is committed.
+
+    Raises: AccountGone.
+    """
+    with ExitStack() as undo:
+        name = store_avatar(content)
+        undo.callback(default_storage.delete, name)
+        with transaction.atomic():
+            user = _load_active_user(user_id)
+            old_name = avatar_name(user.avatar_url)
+            user.avatar_url = default_storage.url(name)
+            user.save(update_fields=["avatar_url", "updated_at"])
+            if old_name:
+                transaction.on_commit(lambda: remove_avatar(old_name))
+        undo.pop_all()
+    return user
+
+
+def change_password(*, user_id: int, current_password: str, new_password: str) -> TokenPair:
+    """Set a new password, end every token made before, and log in anew.
+
+    Raises: ValidationError on `current_password` if it is wrong; AccountGone.
+    """
+    with transaction.atomic():
+        user = _load_active_user(user_id)
+        _check_password(user, current_password, field="current_password")
+        return start_session(user=set_password(user_id=user_id, new_password=new_password))
+
+
+def close_account(*, user_id: int, password: str | None) -> None:
+    """Deactivate a user at their own wish.
+
+    Raises: ValidationError on `password` if the account has one and it is missing or wrong;
+    AccountGone.
+    """
+    with transaction.atomic():
+        user = _load_active_user(user_id)
+        if user.has_usable_password():
+            _check_password(user, password, field="password")
+        deactivate_user(user_id=user_id)
+
+
+def _load_active_user(user_id: int) -> User:
+    user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise AccountGone
+    return user
+
+
+def _check_password(user: User, password: str | None, *, field: str) -> None:
+    if not password:
+        raise ValidationError({field: ValidationError("Enter your password.", code="required")})
+    if not user.check_password(password):
+        raise ValidationError({field: ValidationError("This password is wrong.", code="invalid")})

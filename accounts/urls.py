@@ -1,0 +1,23 @@
+"""The paths of this app, none of which ends in a slash."""
+
+from django.urls import path, register_converter
+
+from accounts.converters import UserIdConverter
+from accounts.views import directory, profile, sessions
+
+register_converter(UserIdConverter, "user_id")
+
+urlpatterns = [
+    path("auth/register", sessions.RegisterView.as_view(), name="register"),
+    path("auth/login", sessions.LoginView.as_view(), name="login"),
+    path("auth/refresh", sessions.RefreshView.as_view(), name="refresh"),
+    path("auth/logout", sessions.LogoutView.as_view(), name="logout"),
+    path("auth/verify", sessions.VerifyView.as_view(), name="verify"),
+    path("auth/profile", profile.ProfileView.as_view(), name="profile"),
+    path("auth/upload-avatar", profile.AvatarView.as_view(), name="upload-avatar"),
+    path("auth/change-password", profile.PasswordView.as_view(), name="change-password"),
+    path("auth/account", profile.AccountView.as_view(), name="account"),
+    path("users", directory.DirectoryView.as_view(), name="users"),
+    path("users/lookup", directory.LookupView.as_view(), name="lookup"),
+    path("users/<user_id:user_id>", directory.UserView.as_view(), name="user"),
+]

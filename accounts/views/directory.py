@@ -1,0 +1,105 @@
+"""`/users`: what users see of each other."""
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.directory import is_visible, search_users
+from accounts.models import User
+from accounts.representations import (
+    ContactProfileSerializer,
+    ProfilePageSerializer,
+    PublicProfileSerializer,
+)
+from accounts.schema import BAD_REQUEST, FORBIDDEN, NOT_FOUND, READ_ERRORS
+from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
+from accounts.views.viewer import get_viewer
+from usercache.users import (
+    get_user_by_email,
+    get_user_by_id,
+    get_user_by_phone,
+    get_user_by_username,
+)
+
+LOOK_UPS = {
+    "username": get_user_by_username,
+    "email": get_user_by_email,
+    "phone": get_user_by_phone,
+}
+PROFILE = PolymorphicProxySerializer(
+    component_name="Profile",
+    serializers=[PublicProfileSerializer, ContactProfileSerializer],
+    resource_type_field_name=None,
+)
+
+
+class DirectoryView(APIView):
+    """`GET /users`."""
+
+    @extend_schema(
+        operation_id="list_users",
+        parameters=[DirectoryQuerySerializer],
+        responses={200: ProfilePageSerializer} | BAD_REQUEST | READ_ERRORS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of the active users, found by every word of `search`."""
+        query = DirectoryQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page, page_size, search, ordering = (
+            query.validated_data[name] for name in ("page", "page_size", "search", "ordering")
+        )
+        users = search_users(search=search, ordering=ordering, viewer=get_viewer(request))
+        start = (page - 1) * page_size
+        answer = {
+            "count": users.count(),
+            "page": page,
+            "page_size": page_size,
+            "results": users[start : start + page_size],
+        }
+        return Response(ProfilePageSerializer(answer).data)
+
+
+class UserView(APIView):
+    """`GET /users/{id}`."""
+
+    @extend_schema(operation_id="get_user", responses={200: PROFILE} | NOT_FOUND | READ_ERRORS)
+    def get(self, request: Request, user_id: int) -> Response:
+        """Return a profile, with email and phone for oneself and for admins."""
+        viewer = get_viewer(request)
+        user = _check_visible(get_user_by_id(user_id), viewer)
+        sees_contact = viewer.is_admin or viewer.pk == user.pk
+        return Response(_describe(user, with_contact=sees_contact))
+
+
+class LookupView(APIView):
+    """`GET /users/lookup`."""
+
+    @extend_schema(
+        operation_id="look_up_user",
+        parameters=[LookupQuerySerializer],
+        responses={200: PROFILE} | BAD_REQUEST | FORBIDDEN | NOT_FOUND | READ_ERRORS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the profile with this username or, for admins, with this email or phone."""
+        query = LookupQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        [(identifier, value)] = query.validated_data.items()
+        viewer = get_viewer(request)
+        if identifier != "username" and not viewer.is_admin:
+            # Or anybody could find out who of his acquaintance has an account.
+            raise PermissionDenied(f"Only admins look users up by {identifier}. Use username.")
+        user = _check_visible(LOOK_UPS[identifier](value), viewer)
+        return Response(_describe(user, with_contact=viewer.is_admin))
+
+
+def _check_visible(user: object, viewer: User) -> User:
+    if not isinstance(user, User) or not is_visible(user, viewer=viewer):
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _describe(user: User, *, with_contact: bool) -> object:
+    serializer = ContactProfileSerializer if with_contact else PublicProfileSerializer
+    return serializer(user).data

@@ -1,0 +1,101 @@
+"""`/auth/`: a user's own account."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.avatars import prepare_avatar
+from accounts.parsers import LimitedMultiPartParser
+from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
+from accounts.schema import READ_ERRORS, WRITE_ERRORS
+from accounts.serializers import (
+    AccountClosingSerializer,
+    AvatarUploadSerializer,
+    PasswordChangeSerializer,
+    ProfileChangesSerializer,
+)
+from accounts.services import change_password, close_account, set_avatar, update_profile
+from accounts.views.viewer import get_viewer
+
+
+class ProfileView(APIView):
+    """`GET`, `PUT` and `PATCH /auth/profile`."""
+
+    @extend_schema(operation_id="get_profile", responses={200: UserSerializer} | READ_ERRORS)
+    def get(self, request: Request) -> Response:
+        """Return one's own user; without a query when cached."""
+        return Response(UserSerializer(get_viewer(request)).data)
+
+    @extend_schema(
+        operation_id="update_profile",
+        request=ProfileChangesSerializer,
+        responses={200: UserSerializer} | WRITE_ERRORS,
+    )
+    def put(self, request: Request) -> Response:
+        """Change the fields that are given."""
+        body = ProfileChangesSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user = update_profile(user_id=get_viewer(request).pk, changes=body.validated_data)
+        return Response(UserSerializer(user).data)
+
+    @extend_schema(
+        operation_id="patch_profile",
+        request=ProfileChangesSerializer,
+        responses={200: UserSerializer} | WRITE_ERRORS,
+    )
+    def patch(self, request: Request) -> Response:
+        """Change the fields that are given, as `PUT` does."""
+        return self.put(request)
+
+
+class AvatarView(APIView):
+    """`POST /auth/upload-avatar`."""
+
+    parser_classes = (LimitedMultiPartParser,)
+
+    @extend_schema(
+        operation_id="upload_avatar",
+        request={"multipart/form-data": AvatarUploadSerializer},
+        responses={200: AvatarSerializer} | WRITE_ERRORS,
+    )
+    def post(self, request: Request) -> Response:
+        """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
+        form = AvatarUploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        content = prepare_avatar(form.validated_data["file"].read())
+        user = set_avatar(user_id=get_viewer(request).pk, content=content)
+        return Response({"avatar_url": user.avatar_url})
+
+
+class PasswordView(APIView):
+    """`POST /auth/change-password`."""
+
+    @extend_schema(
+        operation_id="change_password",
+        request=PasswordChangeSerializer,
+        responses={200: TokenPairSerializer} | WRITE_ERRORS,
+    )
+    def post(self, request: Request) -> Response:
+        """Change one's password; every older token dies, and a new pair comes back."""
+        body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
+        body.is_valid(raise_exception=True)
+        tokens = change_password(user_id=get_viewer(request).pk, **body.validated_data)
+        return Response(TokenPairSerializer(tokens).data)
+
+
+class AccountView(APIView):
+    """`DELETE /auth/account`."""
+
+    @extend_schema(
+        operation_id="close_account",
+        request=AccountClosingSerializer,
+        responses={204: None} | WRITE_ERRORS,
+    )
+    def delete(self, request: Request) -> Response:
+        """Deactivate one's account; every token dies."""
+        body = AccountClosingSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        close_account(user_id=get_viewer(request).pk, password=body.validated_data.get("password"))
+        return Response(status=status.HTTP_204_NO_CONTENT)

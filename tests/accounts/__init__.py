@@ -1,0 +1,1 @@
+"""What the accounts app promises: a file per behaviour."""

@@ -1,0 +1,50 @@
+"""Two requests at once, and the database's own word on who is waiting for whom."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import connection, connections
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.01
+PATIENCE_SECONDS = 10
+
+
+def run_together(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Run each call in a thread of its own, all from the same moment; return what came of them."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T | Exception:
+        try:
+            start.wait(PATIENCE_SECONDS)
+            return call()
+        except Exception as error:  # noqa: BLE001 (it is the result)
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def wait_for_lock_waiters(count: int) -> None:
+    """Wait until that many connections wait for another's lock.
+
+    On SQLite, which can't say, return at once: there, whoever comes second waits for all of the
+    first one's transaction, and there is nothing in between to see.
+    """
+    if connection.vendor != "postgresql":
+        return
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            # Not pg_stat_activity: within a transaction it is a snapshot.
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0] >= count:
+                return
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"Nobody came to wait: {count} expected.")

@@ -1,0 +1,91 @@
+"""The pytest plugin that gives the settings their servers, before pytest-django imports them."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.errors import ServerUnavailableError
+from tests.servers.stack import Stack
+from tests.servers.versions import describe_postgresql, describe_redis
+
+SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL")
+SERVER_MARKERS = ("postgresql", "redis")
+KEY_VARIABLES = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
+KEY_BYTES = 48
+
+HEADER = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the choice between the two stacks that the product runs on."""
+    parser.getgroup("hiremebahamas").addoption(
+        "--stack",
+        choices=("servers", "embedded"),
+        default="servers",
+        help="servers: PostgreSQL and Redis, from DATABASE_URL and REDIS_URL or started for the "
+        "run; embedded: SQLite and the local tier, without the tests that need a server",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Set the environment that the settings read; as a wrapper this runs before pytest-django's.
+
+    Raises: pytest.UsageError if there is no server to test against.
+    """
+    options = early_config.known_args_namespace
+    if not (options.help or options.version):
+        try:
+            if options.stack == "embedded":
+                _provide_embedded(early_config)
+            else:
+                _provide_servers(early_config)
+        except ServerUnavailableError as error:
+            raise pytest.UsageError(str(error)) from error
+    return (yield)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Show what this run is tested against."""
+    return f"stack: {config.stash[HEADER]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a server when there is none by choice."""
+    if config.option.stack != "embedded":
+        return
+    server_items = [i for i in items if any(map(i.get_closest_marker, SERVER_MARKERS))]
+    config.hook.pytest_deselected(items=server_items)
+    items[:] = [item for item in items if item not in server_items]
+
+
+def _provide_servers(config: pytest.Config) -> None:
+    given = {name: os.environ[name] for name in SERVER_VARIABLES if os.environ.get(name)}
+    stack = Stack([name for name in SERVER_VARIABLES if name not in given])
+    config.add_cleanup(stack.stop)
+    urls = given | stack.urls
+    _provide_environment(stack, urls)
+    names = (describe_postgresql(urls["DATABASE_URL"]), describe_redis(urls["REDIS_URL"]))
+    origins = ("given" if name in given else "own" for name in SERVER_VARIABLES)
+    config.stash[HEADER] = ", ".join(f"{n} ({o})" for n, o in zip(names, origins, strict=True))
+
+
+def _provide_embedded(config: pytest.Config) -> None:
+    stack = Stack([])
+    config.add_cleanup(stack.stop)
+    database = stack.directory / "db.sqlite3"
+    _provide_environment(stack, {"DATABASE_URL": f"sqlite:///{database}", "REDIS_URL": ""})
+    config.stash[HEADER] = "SQLite and the local tier (embedded)"
+
+
+def _provide_environment(stack: Stack, urls: dict[str, str]) -> None:
+    os.environ.update(urls)
+    # New keys each run, so that nothing can depend on their value.
+    os.environ.update({name: secrets.token_urlsafe(KEY_BYTES) for name in KEY_VARIABLES})
+    os.environ["DEBUG"] = "False"
+    os.environ["SECURE_SSL_REDIRECT"] = "False"  # as behind a proxy that does it
+    os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+    os.environ["TEST_DIRECTORY"] = str(stack.directory)
+    os.environ["MEDIA_ROOT"] = str(stack.directory / "media")

@@ -1,0 +1,42 @@
+"""Other processes of the product, on the databases of this test run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+ANSWER_SECONDS = 60
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return an environment in which the product uses the databases that the test does."""
+    return os.environ | {"DATABASE_URL": _test_database_url()} | settings
+
+
+@contextmanager
+def python(program: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program with Django set up; it is killed when the block ends."""
+    code = f"import django; django.setup()\n{program}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(DJANGO_SETTINGS_MODULE="hiremebahamas.settings", **settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _test_database_url() -> str:
+    parameters = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{parameters['NAME']}"
+    login = f"{parameters['USER']}:{parameters['PASSWORD']}".rstrip(":")
+    return f"postgres://{login}@{parameters['HOST']}:{parameters['PORT']}/{parameters['NAME']}"

@@ -1,0 +1,1 @@
+"""PostgreSQL and Redis for the tests: found or started, and stopped with the run."""

@@ -1,0 +1,5 @@
+"""What can go wrong with a test server, in words for whoever runs the tests."""
+
+
+class ServerUnavailableError(Exception):
+    """Say which server is missing or failed, and what to do."""

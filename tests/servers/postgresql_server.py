@@ -1,0 +1,83 @@
+"""A PostgreSQL of our own that trades durability for speed."""
+
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+
+from tests.servers.binaries import find_postgresql
+from tests.servers.errors import ServerUnavailableError
+from tests.servers.server import HOST, Server
+from tests.servers.unprivileged import unprivileged_prefix
+
+SUPERUSER = "postgres"
+MAX_CONNECTIONS = 300
+INITDB_SECONDS = 60
+CONNECT_SECONDS = 2
+UNSAFE_AND_FAST = ("fsync=off", "full_page_writes=off")
+
+
+class PostgreSQLServer(Server):
+    """A fresh cluster with a superuser whose password nobody else knows."""
+
+    # Immediate shutdown: no checkpoint of data that are about to be deleted.
+    stop_signal = signal.SIGQUIT
+
+    def __init__(self, directory: Path) -> None:
+        """Choose the password; the cluster is made at the first start."""
+        super().__init__(directory)
+        self._data = directory / "data"
+        self._password = secrets.token_urlsafe()
+
+    @property
+    def url(self) -> str:
+        """The superuser's URL, as in `postgres://postgres:secret@127.0.0.1:5432/postgres`."""
+        return f"postgres://{SUPERUSER}:{self._password}@{HOST}:{self.port}/postgres"
+
+    def _command(self) -> Sequence[str | Path]:
+        binaries = find_postgresql()
+        if not self._data.exists():
+            self._make_cluster(binaries)
+        # No socket file: its path may be too long, and a second way in.
+        address = (f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories=")
+        settings = (*address, *UNSAFE_AND_FAST, f"max_connections={MAX_CONNECTIONS}")
+        options = [word for setting in settings for word in ("-c", setting)]
+        return (binaries / "postgres", "-D", self._data, *options)
+
+    def _prefix(self) -> Sequence[str]:
+        return unprivileged_prefix(self.directory)
+
+    def _make_cluster(self, binaries: Path) -> None:
+        prefix = self._prefix()
+        password_file = self.directory / "password"
+        password_file.write_text(self._password)
+        if prefix:
+            password_file.chmod(0o644)  # the directory above is closed to everybody else
+        access = (f"--username={SUPERUSER}", f"--pwfile={password_file}", "--auth=scram-sha-256")
+        text = ("--encoding=UTF8", f"--locale={_locale()}")
+        answer = subprocess.run(
+            [*prefix, binaries / "initdb", "-D", self._data, *access, *text, "--no-sync"],
+            cwd=self.directory,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=INITDB_SECONDS,
+        )
+        if answer.returncode:
+            raise ServerUnavailableError(f"initdb made no PostgreSQL cluster:\n{answer.stderr}")
+
+    def _is_ready(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=CONNECT_SECONDS).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _locale() -> str:
+    # lower() must know letters beyond ASCII; macOS has no C.UTF-8.
+    return "C.UTF-8" if sys.platform == "linux" else "C"

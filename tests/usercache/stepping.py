@@ -1,0 +1,165 @@
+"""Run threads of real code one step at a time, in every order or in orders drawn by chance.
+
+A step is what lies between two gates. Gates stand before each operation on the tier, and before
+the statements that a scenario names. Only one thread runs at any time, so that a schedule is a
+list of choices, and the same choices make the same run.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from usercache.tiers import Tier
+
+GATE_SECONDS = 10.0
+"""A thread that hasn't come to its next gate by then hangs, and the test fails."""
+
+
+class CrashError(BaseException):
+    """End a thread where it stands, as a killed process ends: nothing catches it."""
+
+
+class Actor:
+    """One thread under the scheduler's hand."""
+
+    def __init__(self, name: str, play: Callable[[], object]) -> None:
+        self.name = name
+        self.at: str | None = None
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.ended = False
+        self._play = play
+        self._go = threading.Semaphore(0)
+        self._arrived = threading.Semaphore(0)
+        self._crash = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Run to the first gate."""
+        _actors[self._thread] = self
+        self._thread.start()
+        self._wait()
+
+    def step(self) -> None:
+        """Run to the next gate, or to the end."""
+        self._go.release()
+        self._wait()
+
+    def crash(self) -> None:
+        """End the thread at the gate where it stands."""
+        self._crash = True
+        self.step()
+
+    def arrive(self, gate: str) -> None:
+        """Stand at a gate until the scheduler says go. Called by the actor's own thread."""
+        self.at = gate
+        self._arrived.release()
+        self._go.acquire()
+        if self._crash:
+            self._crash = False
+            raise CrashError
+
+    def _run(self) -> None:
+        try:
+            self.result = self._play()
+        except CrashError:
+            self.result = "crashed"
+        except BaseException as error:  # noqa: BLE001  # raised again in the test's thread
+            self.error = error
+        finally:
+            self.at, self.ended = None, True
+            self._arrived.release()
+
+    def _wait(self) -> None:
+        assert self._arrived.acquire(timeout=GATE_SECONDS), f"{self.name} hangs after {self.at}"
+        if self.ended:
+            self._thread.join(GATE_SECONDS)
+            _actors.pop(self._thread, None)
+            if self.error is not None:
+                raise self.error
+
+
+_actors: dict[threading.Thread, Actor] = {}
+
+
+def gate(name: str) -> None:
+    """Stand at a gate, if the running thread is an actor's."""
+    actor = _actors.get(threading.current_thread())
+    if actor is not None:
+        actor.arrive(name)
+
+
+class GatedTier:
+    """A tier with a gate before every operation of the protocol."""
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+        self.name = tier.name
+
+    def __getattr__(self, name: str) -> object:
+        operation = getattr(self._tier, name)
+
+        def gated(*args: object, **kwargs: object) -> object:
+            gate(name)
+            return operation(*args, **kwargs)
+
+        return gated if callable(operation) else operation
+
+
+@dataclass
+class Choices:
+    """Which actor moved at each step of a run, out of which."""
+
+    prefix: Sequence[int] = ()
+    taken: list[int] = field(default_factory=list)
+    options: list[int] = field(default_factory=list)
+    draw: random.Random | None = None
+
+    def choose(self, count: int) -> int:
+        """Return which of `count` to take: the prefix's, then the first, or one by chance."""
+        at = len(self.taken)
+        if at < len(self.prefix):
+            choice = self.prefix[at]
+        else:
+            choice = self.draw.randrange(count) if self.draw else 0
+        self.taken.append(choice)
+        self.options.append(count)
+        return choice
+
+
+def every_schedule() -> Iterator[Choices]:
+    """Yield choices for each schedule there is; the caller plays one before asking for the next."""
+    prefix: list[int] | None = []
+    while prefix is not None:
+        choices = Choices(prefix)
+        yield choices
+        prefix = None
+        for at in reversed(range(len(choices.taken))):
+            if choices.taken[at] + 1 < choices.options[at]:
+                prefix = [*choices.taken[:at], choices.taken[at] + 1]
+                break
+
+
+def some_schedules(count: int, seed: int) -> Iterator[Choices]:
+    """Yield choices by chance; the same seed yields the same ones."""
+    for number in range(count):
+        yield Choices(draw=random.Random(f"{seed}/{number}"))
+
+
+def play(
+    actors: Sequence[Actor],
+    choices: Choices,
+    can_step: Callable[[Actor], bool],
+    step: Callable[[Actor], None],
+) -> None:
+    """Run the actors to their ends in the order of the choices.
+
+    `can_step` says which may move now: one that would wait for another's row lock may not.
+    """
+    for actor in actors:
+        actor.start()
+    while alive := [actor for actor in actors if not actor.ended]:
+        movable = [actor for actor in alive if can_step(actor)]
+        assert movable, "every actor waits for another"
+        step(movable[choices.choose(len(movable))])

@@ -1,0 +1,194 @@
+"""The store: who loads, who waits and for how long, and what is not believed."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from pytest_django import Settings
+
+from accounts.models import User
+from tests.usercache.clocks import Clock
+from usercache.codec import Codec, Values
+from usercache.conf import conf
+from usercache.keys import LEASE
+from usercache.local import LocalTier
+from usercache.stats import Stats
+from usercache.store import FIRST_PAUSE_SECONDS, Store
+from usercache.tiers import new_lease
+
+KEY = "user:id:7"
+VALUES: Values = (7, "alice@example.com")
+WAIT_SECONDS = 10.0
+
+
+@pytest.fixture
+def codec() -> Codec:
+    return Codec(User, ("id", "email"), "k" * 32)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def local() -> LocalTier:
+    cache = caches[conf.USERCACHE_LOCAL_ALIAS]
+    assert isinstance(cache, LocMemCache)
+    return LocalTier(cache)
+
+
+@pytest.fixture
+def store(local: LocalTier, clock: Clock, slept: list[float]) -> Store:
+    return Store(
+        shared=None,
+        local=local,
+        stats=Stats(),
+        random=lambda: 1.0,
+        clock=clock,
+        sleep=slept.append,
+    )
+
+
+def load() -> Values:
+    return VALUES
+
+
+def never() -> Values:
+    raise AssertionError("the database was asked")
+
+
+def test_miss_then_hit(store: Store, codec: Codec) -> None:
+    """The second look-up doesn't load, and each is counted as what it was."""
+    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
+    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    assert store.stats.peek() == {"misses": 1, "fills": 1, "hits_local": 1}
+
+
+def test_absence_is_filled_too(store: Store, codec: Codec) -> None:
+    """That there is no such user is a hit, counted as a negative one."""
+    assert store.look_up(KEY, codec, lambda: None, may_fill=True) is None
+    assert store.look_up(KEY, codec, never, may_fill=True) is None
+    assert store.stats.peek()["negative_hits"] == 1
+
+
+def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: LocalTier) -> None:
+    """Who may not fill takes no lease and waits for none."""
+    assert store.look_up(KEY, codec, load, may_fill=False) == VALUES
+    assert local.get(KEY) is None
+    local.take_lease(KEY, new_lease())
+    assert store.look_up(KEY, codec, load, may_fill=False) == VALUES
+    assert slept == []
+
+
+def test_wait_for_anothers_lease_is_bounded(
+    store: Store, codec: Codec, slept: list[float], local: LocalTier, settings: Settings
+) -> None:
+    """Pauses double from 2 ms and add up to the bound; then the waiter loads without filling."""
+    settings.USERCACHE_LEASE_WAIT_SECONDS = 0.25
+    lease = new_lease()
+    local.take_lease(KEY, lease)
+    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
+    assert slept[:3] == [FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS, 4 * FIRST_PAUSE_SECONDS]
+    assert sum(slept) == pytest.approx(0.25)
+    assert local.get(KEY) == lease
+
+
+def test_waiter_takes_over_where_the_lease_is_gone(
+    store: Store, codec: Codec, local: LocalTier
+) -> None:
+    """When an invalidation takes the loader's lease away, one of those who wait loads and fills."""
+    local.take_lease(KEY, new_lease())
+    store._sleep = lambda _seconds: local.forget([KEY])
+    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
+    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+
+
+def test_simultaneous_misses_load_once(codec: Codec, local: LocalTier, settings: Settings) -> None:
+    """Eight threads that miss together make one load, and all get what it returned."""
+    settings.USERCACHE_LEASE_WAIT_SECONDS = WAIT_SECONDS
+    store = Store(shared=None, local=local, stats=Stats(), random=lambda: 0.0)
+    loads: list[int] = []
+    start = threading.Barrier(8)
+
+    def slow_load() -> Values:
+        loads.append(1)
+        held = local.get(KEY)
+        assert held is not None
+        assert held[:1] == LEASE
+        return VALUES
+
+    def look_up() -> Values | None:
+        start.wait(WAIT_SECONDS)
+        return store.look_up(KEY, codec, slow_load, may_fill=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(look_up) for _ in range(8)]
+        assert [answer.result(WAIT_SECONDS) for answer in answers] == [VALUES] * 8
+    assert loads == [1]
+
+
+def test_entry_older_than_its_ttl_is_a_miss(
+    store: Store, codec: Codec, clock: Clock, local: LocalTier
+) -> None:
+    """An old entry that somebody puts back, signature and all, isn't served past its TTL."""
+    store.look_up(KEY, codec, load, may_fill=True)
+    entry = local.get(KEY)
+    assert entry is not None
+    clock.now += conf.USERCACHE_TTL_SECONDS
+    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    clock.now += 0.001
+    newer: Values = (7, "alicia@example.com")
+    assert store.look_up(KEY, codec, lambda: newer, may_fill=True) == newer
+    assert store.stats.peek()["unreadable_age"] == 1
+    lease = new_lease()
+    local.forget([KEY])
+    local.take_lease(KEY, lease)
+    local.fill(KEY, lease, entry, 60_000)
+    assert store.look_up(KEY, codec, lambda: newer, may_fill=True) == newer
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda _entry: b"", "shape"),
+        (lambda _entry: b"garbage", "shape"),
+        (lambda entry: entry[:-1] + bytes([entry[-1] ^ 1]), "signature"),
+        (lambda entry: entry[:30], "signature"),
+    ],
+    ids=["empty", "garbage", "forged", "cut short"],
+)
+def test_unreadable_entry_is_replaced(
+    *,
+    store: Store,
+    codec: Codec,
+    local: LocalTier,
+    spoil: Callable[[bytes], bytes],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What can't be read is counted and replaced, and logged when it looks like an attack."""
+    store.look_up(KEY, codec, load, may_fill=True)
+    entry = local.get(KEY)
+    assert entry is not None
+    local._cache.set(KEY, spoil(entry))
+    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
+    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    assert store.stats.peek()[f"unreadable_{reason}"] == 1
+    assert ("was not signed by us" in caplog.text) == (reason == "signature")
+
+
+def test_ttl_is_jittered_downwards(store: Store, settings: Settings) -> None:
+    """The random part is taken off: no entry outlives the TTL that was set."""
+    settings.USERCACHE_TTL_JITTER = 0.1
+    assert store._ttl_ms(300) == 270_000
+    store._random = lambda: 0.0
+    assert store._ttl_ms(300) == 300_000

@@ -1,0 +1,19 @@
+"""System checks: what would make the cache wrong, unsafe or slow is said at start-up."""
+
+from collections.abc import Callable
+from typing import Final
+
+from django.core.checks import CheckMessage
+
+from usercache.checks.backends import check_aliases, check_databases
+from usercache.checks.settings import check_settings, check_signing_key
+from usercache.checks.whitelist import check_fields, check_query_set
+
+ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
+    check_settings,
+    check_signing_key,
+    check_fields,
+    check_query_set,
+    check_aliases,
+    check_databases,
+)

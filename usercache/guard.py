@@ -1,0 +1,134 @@
+"""The shared tier behind its breaker: when it may be asked, and what its errors mean."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
+
+from redis.exceptions import MaxConnectionsError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from usercache.breaker import Breaker, Permit
+from usercache.shared import ProbeFailedError, SharedTier
+from usercache.stats import BREAKER_OPENINGS, ERRORS_PREFIX, Stats
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class UnavailableError(Exception):
+    """Say that the shared tier could not do what it was asked; already counted and logged."""
+
+
+class GuardedTier:
+    """Ask Redis only while the breaker lets us; every failure is one `UnavailableError`.
+
+    Before the breaker closes again, `on_recovery` is called, so that nothing older than the
+    outage is served after it.
+    """
+
+    def __init__(
+        self,
+        tier: SharedTier,
+        breaker: Breaker,
+        stats: Stats,
+        on_recovery: Callable[[], None],
+    ) -> None:
+        """Put the breaker before the tier."""
+        self.name = tier.name
+        self.breaker = breaker
+        self._tier = tier
+        self._stats = stats
+        self._on_recovery = on_recovery
+
+    def is_available(self) -> bool:
+        """Say whether to ask at all; the caller whom the breaker picks probes first."""
+        permit = self.breaker.permit()
+        if permit is Permit.PROBE:
+            return self._probe()
+        return permit is Permit.USE
+
+    def get(self, key: str) -> bytes | None:
+        """See `Tier.get`; raises `UnavailableError`, as all of these do."""
+        return self._ask(False, self._tier.get, key)
+
+    def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
+        """See `Tier.take_lease`."""
+        return self._ask(False, self._tier.take_lease, key, lease, instead_of)
+
+    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
+        """See `Tier.fill`."""
+        return self._ask(False, self._tier.fill, key, lease, entry, ttl_ms)
+
+    def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
+        """See `Tier.set_pointer`."""
+        self._ask(False, self._tier.set_pointer, key, pk, ttl_ms)
+
+    def raise_barriers(self, keys: Sequence[str], token: bytes) -> None:
+        """See `Tier.raise_barriers`; a failure opens the breaker at once."""
+        self._ask(True, self._tier.raise_barriers, keys, token)
+
+    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        """See `Tier.lower_barriers`; a failure opens the breaker at once."""
+        self._ask(True, self._tier.lower_barriers, keys, token, pointers)
+
+    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        """See `Tier.forget`; a failure opens the breaker at once."""
+        self._ask(True, self._tier.forget, keys, pointers)
+
+    def forget_all(self) -> None:
+        """See `Tier.forget_all`; a failure opens the breaker at once."""
+        self._ask(True, self._tier.forget_all)
+
+    def seconds_left(self, key: str) -> float | None:
+        """See `Tier.seconds_left`."""
+        return self._ask(False, self._tier.seconds_left, key)
+
+    def add_totals(self, counts: Mapping[str, int]) -> None:
+        """See `SharedTier.add_totals`."""
+        self._ask(False, self._tier.add_totals, counts)
+
+    def get_totals(self) -> dict[str, int]:
+        """See `SharedTier.get_totals`."""
+        return self._ask(False, self._tier.get_totals)
+
+    def _ask(
+        self, invalidates: bool, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            answer = operation(*args, **kwargs)
+        except RedisError as error:
+            self._count_failure(error, invalidates)
+            raise UnavailableError from error
+        self.breaker.succeeded()
+        return answer
+
+    def _count_failure(self, error: RedisError, invalidates: bool) -> None:
+        self._stats.count(ERRORS_PREFIX + type(error).__name__)
+        if isinstance(error, MaxConnectionsError) and not invalidates:
+            return  # our own pool is at its bound, which says nothing about Redis
+        if self.breaker.failed(at_once=invalidates or isinstance(error, RedisTimeoutError)):
+            self._stats.count(BREAKER_OPENINGS)
+            logger.warning(
+                "Redis failed (%s: %s); users come from process memory and the database, "
+                "and the next try is in %.1f s.",
+                type(error).__name__,
+                error,
+                self.breaker.seconds_to_probe,
+            )
+
+    def _probe(self) -> bool:
+        healthy = False
+        try:
+            self._tier.probe()
+            self._on_recovery()
+            healthy = True
+        except (RedisError, ProbeFailedError) as error:
+            self._stats.count(ERRORS_PREFIX + type(error).__name__)
+        finally:
+            # In a finally: a probe that never reported would keep the breaker open for ever.
+            self.breaker.probed(healthy=healthy)
+        if healthy:
+            logger.warning("Redis answers again; users come from it.")
+        return healthy

@@ -1,0 +1,39 @@
+"""Every key of the cache is spelled here, and what its value may begin with."""
+
+from typing import Any, Final
+
+IDENTIFIERS: Final = ("email", "username", "phone")
+"""What a user can be looked up by, besides his primary key."""
+
+# The first byte of what a record key holds.
+RECORD: Final = b"R"
+ABSENT_USER: Final = b"N"
+LEASE: Final = b"L"
+BARRIER: Final = b"B"
+
+TOTALS: Final = "usercache:totals"
+PROBE: Final = "usercache:probe"
+USERS_PATTERN: Final = "user:*"
+
+MAX_IDENTIFIER_LENGTH: Final = 200
+"""Characters; with prefixes a key stays below the 250 that every Django cache backend accepts."""
+
+_FIRST_PLAIN_CHARACTER: Final = 33  # up to here: controls and the space
+_DELETE_CHARACTER: Final = 127
+
+
+def record_key(pk: Any) -> str:
+    """Spell the key that holds a user's record, a lease or a barrier: `user:id:7`."""
+    return f"user:id:{pk}"
+
+
+def pointer_key(identifier: str, value: str) -> str | None:
+    """Spell the key that holds the id behind an identifier: `user:email:alice@example.com`.
+
+    None for a value that not every backend takes in a key; such a user is found by query.
+    """
+    if len(value) > MAX_IDENTIFIER_LENGTH:
+        return None
+    if any(ord(c) < _FIRST_PLAIN_CHARACTER or ord(c) == _DELETE_CHARACTER for c in value):
+        return None
+    return f"user:{identifier}:{value}"

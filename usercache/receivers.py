@@ -1,0 +1,80 @@
+"""Model signals to announced writes: whoever saves or deletes a user, the cache learns of it."""
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+
+from usercache.users import refuse_read_only
+from usercache.writes import Write, touches_cache
+
+PENDING_WRITE: Final = "usercache_write"
+"""Where an instance's `_state` keeps its write between the two signals."""
+
+
+def announce_save(
+    *, instance: models.Model, using: str, update_fields: frozenset[str] | None, **_kwargs: Any
+) -> None:
+    """Raise the barrier before a user's row changes.
+
+    Raises:
+        ReadOnlyUserError: the instance came from the cache.
+    """
+    refuse_read_only(instance)
+    if touches_cache(update_fields):
+        _announce(instance, using)
+
+
+def finish_save(
+    *, instance: models.Model, update_fields: frozenset[str] | None, **_kwargs: Any
+) -> None:
+    """Invalidate the user, under his old identifiers and his new ones, after commit."""
+    if touches_cache(update_fields):
+        _finish(instance)
+
+
+def announce_delete(*, instance: models.Model, using: str, **_kwargs: Any) -> None:
+    """Raise the barrier before a user's row is deleted.
+
+    Raises:
+        ReadOnlyUserError: the instance came from the cache.
+    """
+    refuse_read_only(instance)
+    _announce(instance, using)
+
+
+def finish_delete(*, instance: models.Model, **_kwargs: Any) -> None:
+    """Invalidate the user after commit."""
+    _finish(instance)
+
+
+def connect() -> None:
+    """Listen to the user model and its proxies, which send signals of their own."""
+    user_model = get_user_model()
+    for model in apps.get_models():
+        if model._meta.concrete_model is user_model:
+            pre_save.connect(announce_save, sender=model)
+            post_save.connect(finish_save, sender=model)
+            pre_delete.connect(announce_delete, sender=model)
+            post_delete.connect(finish_delete, sender=model)
+
+
+def _announce(instance: models.Model, using: str) -> None:
+    write = Write(using)
+    if instance.pk is not None:
+        write.announce([instance.pk])
+        write.note_rows([instance.pk])
+    setattr(instance._state, PENDING_WRITE, write)
+
+
+def _finish(instance: models.Model) -> None:
+    write: Write = getattr(instance._state, PENDING_WRITE)
+    delattr(instance._state, PENDING_WRITE)
+    write.note_instance(instance)
+    if not write.is_announced:
+        # The row is new and its key known only now; within a transaction that is still before
+        # the commit. Somebody may have asked for this id already and been told "no such user".
+        write.announce([instance.pk])
+    write.finish()

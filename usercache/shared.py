@@ -1,0 +1,149 @@
+"""The tier all processes share: Redis, through a django-redis alias."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from django.core.cache import caches
+from django_redis.cache import RedisCache
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from usercache import scripts
+from usercache.conf import conf
+from usercache.keys import PROBE, TOTALS, USERS_PATTERN
+
+MILLISECONDS: Final = 1000
+SCAN_BATCH: Final = 1000
+PROBE_TTL_MS: Final = 60_000
+_GLOB_SPECIALS: Final = str.maketrans({c: "\\" + c for c in "*?[]\\^-"})
+
+
+class ProbeFailedError(Exception):
+    """Say that Redis answered a probe with something other than what was written."""
+
+
+class SharedTier:
+    """Speak the protocol to Redis; every method is one round trip unless it says otherwise.
+
+    Raises what redis-py raises. Built from an alias's cache, whose prefix, client class, timeouts
+    and pool it keeps; it bypasses the serializer, since entries are bytes already.
+    """
+
+    name = "redis"
+
+    def __init__(self, cache: "RedisCache[Any]") -> None:
+        """Take over the alias's client; connects on first use only."""
+        self._cache = cache
+        self._prefix = cache.make_key("")
+        self._client: Redis = cache.client.get_client(write=True)
+
+    def get(self, key: str) -> bytes | None:
+        """Return what the key holds. A foreign type under our key is an absent key, and dropped."""
+        try:
+            return cast("bytes | None", self._client.get(self._prefix + key))
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            self._client.delete(self._prefix + key)
+            return None
+
+    def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
+        """Take the lease, or return what stands in its way."""
+        ttl_ms = _milliseconds(conf.USERCACHE_LEASE_TTL_SECONDS)
+        return cast(
+            "bytes | None",
+            self._client.eval(scripts.TAKE_LEASE, 1, self._prefix + key, lease, ttl_ms, instead_of),
+        )
+
+    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
+        """Put the entry in the lease's place and return whether the lease still stood."""
+        return bool(self._client.eval(scripts.FILL, 1, self._prefix + key, lease, entry, ttl_ms))
+
+    def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
+        """Let a pointer key lead to an id."""
+        self._client.set(self._prefix + key, pk, px=ttl_ms)
+
+    def raise_barriers(self, keys: Sequence[str], token: bytes) -> None:
+        """Raise all of them in one round trip."""
+        ttl_ms = _milliseconds(conf.USERCACHE_BARRIER_TTL_SECONDS)
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.eval(scripts.RAISE_BARRIER, 1, self._prefix + key, token, ttl_ms)
+            pipe.execute()
+
+    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        """Lower all of them and drop the pointers in one round trip."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.eval(scripts.LOWER_BARRIER, 1, self._prefix + key, token)
+            for key in pointers:
+                pipe.delete(self._prefix + key)
+            pipe.execute()
+
+    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        """Drop all of them in one round trip; barriers stay."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.eval(scripts.FORGET, 1, self._prefix + key)
+            for key in pointers:
+                pipe.delete(self._prefix + key)
+            pipe.execute()
+
+    def forget_all(self) -> None:
+        """Drop every user's keys under this alias's prefix; a round trip per thousand keys."""
+        pattern = self._prefix.translate(_GLOB_SPECIALS) + USERS_PATTERN
+        batch: list[bytes] = []
+        for full_key in self._client.scan_iter(match=pattern, count=SCAN_BATCH):
+            batch.append(full_key)
+            if len(batch) == SCAN_BATCH:
+                self._forget_full_keys(batch)
+                batch.clear()
+        self._forget_full_keys(batch)
+
+    def seconds_left(self, key: str) -> float | None:
+        """Say how long the key will still stand, None when it is absent or never expires."""
+        left_ms = self._client.pttl(self._prefix + key)
+        return left_ms / MILLISECONDS if left_ms >= 0 else None
+
+    def probe(self) -> None:
+        """Write, read and delete a key of our own: a read alone doesn't notice a replica.
+
+        Raises:
+            ProbeFailedError: Redis answered, but not with what was written.
+        """
+        key, sent = self._prefix + PROBE, b"probe"
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.set(key, sent, px=PROBE_TTL_MS)
+            pipe.get(key)
+            pipe.delete(key)
+            _, received, _ = pipe.execute()
+        if received != sent:
+            raise ProbeFailedError(f"Redis returned {received!r} for a key just set to {sent!r}.")
+
+    def add_totals(self, counts: Mapping[str, int]) -> None:
+        """Add this process's counts to what all processes counted."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for name, count in counts.items():
+                pipe.hincrby(self._prefix + TOTALS, name, count)
+            pipe.execute()
+
+    def get_totals(self) -> dict[str, int]:
+        """Return what all processes counted since the totals were last cleared."""
+        totals = cast("dict[bytes, bytes]", self._client.hgetall(self._prefix + TOTALS))
+        return {name.decode(): int(count) for name, count in totals.items()}
+
+    def _forget_full_keys(self, full_keys: Sequence[bytes]) -> None:
+        if full_keys:
+            with self._client.pipeline(transaction=False) as pipe:
+                for full_key in full_keys:
+                    pipe.eval(scripts.FORGET, 1, cast(str, full_key))
+                pipe.execute()
+
+
+def connect(alias: str) -> SharedTier:
+    """Return the tier on a django-redis alias of CACHES."""
+    return SharedTier(cast("RedisCache[Any]", caches[alias]))
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * MILLISECONDS)

@@ -1,0 +1,58 @@
+"""What a tier of the cache can do; `shared.py` does it in Redis, `local.py` in process memory."""
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from usercache.keys import LEASE
+from usercache.scripts import TOKEN_BYTES
+
+
+class Tier(Protocol):
+    """Hold entries under keys by the protocol of lease and barrier.
+
+    Record keys hold an entry, a lease or a barrier, told apart by their first byte; pointer keys
+    hold an id. A tier raises what its client raises; the store decides what that means.
+    """
+
+    name: str
+
+    def get(self, key: str) -> bytes | None:
+        """Return what the key holds, None when it is absent. One operation."""
+
+    def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
+        """Take the lease where the key is absent or holds the unreadable `instead_of`.
+
+        None means that the lease is the caller's; anything else is what stands in its way.
+        """
+
+    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
+        """Put the entry in the lease's place and return whether the lease still stood."""
+
+    def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
+        """Let a pointer key lead to an id."""
+
+    def raise_barriers(self, keys: Sequence[str], token: bytes) -> None:
+        """Let nobody fill these keys until this token's barrier is lowered or given up."""
+
+    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        """Take this token off each key, deleting those it held last, and drop the pointers."""
+
+    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        """Drop records, leases and pointers; barriers stay."""
+
+    def forget_all(self) -> None:
+        """Drop every record, lease and pointer; barriers stay."""
+
+    def seconds_left(self, key: str) -> float | None:
+        """Say how long the key will still stand, None where that can't be told."""
+
+
+def new_token() -> bytes:
+    """Return a token that names one writer's barrier or one loader's lease."""
+    return os.urandom(TOKEN_BYTES)
+
+
+def new_lease() -> bytes:
+    """Return a lease nobody else holds."""
+    return LEASE + new_token()

@@ -1,0 +1,186 @@
+"""Look users up through the cache, and drop them from it.
+
+What a look-up returns is a real `User` built from the whitelisted columns; every other column is
+deferred, so that `.password` costs a query and is never in the cache. It is read-only: load the
+row to change it. A pointer (`user:email:…`) is believed only when the record it leads to carries
+that very email, name or phone, so the truth of every answer hangs on the record key alone.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db import connections, router
+
+from usercache.codec import Codec, Values, get_codec
+from usercache.identifiers import clean_pk, identifiers_of, normalise, spell_pointers
+from usercache.keys import pointer_key, record_key
+from usercache.process import get_store
+from usercache.store import CachedState
+from usercache.writes import Write
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User as User
+
+READ_ONLY_MARK = "usercache_read_only"
+"""Set on the `_state` of every user that came from a look-up."""
+
+
+class ReadOnlyUserError(TypeError):
+    """Say that a user who came from the cache can't be written."""
+
+
+def get_user_by_id(user_id: object) -> "User | None":
+    """Return the user with this primary key; None for no such user and for what can't be a key.
+
+    Warm, one GET and no query; cold, one query.
+    """
+    codec = get_codec()
+    pk = clean_pk(codec.model, user_id)
+    return None if pk is None else _look_up(codec, pk)
+
+
+def get_user_by_email(email: str) -> "User | None":
+    """Return the user with this email, however it is cased; warm, two GETs and no query."""
+    return _look_up_by("email", email)
+
+
+def get_user_by_username(username: str) -> "User | None":
+    """Return the user with this username, however it is cased; warm, two GETs and no query."""
+    return _look_up_by("username", username)
+
+
+def get_user_by_phone(phone: str) -> "User | None":
+    """Return the user with this phone number; warm, two GETs and no query."""
+    return _look_up_by("phone", phone)
+
+
+def cache_user(user: "User") -> None:
+    """See that the cache holds this user and leads to him by each of his identifiers.
+
+    Only the primary key is taken from the instance: its columns may be older than the row's, or
+    not saved yet. One GET when he is cached, one query when he isn't.
+    """
+    current = get_user_by_id(user.pk)
+    if current is not None:
+        codec, store = get_codec(), get_store()
+        for key in spell_pointers(codec.model, identifiers_of(codec, current)):
+            store.set_pointer(key, str(current.pk))
+
+
+def invalidate_user(
+    user_id: object,
+    email: str | None = None,
+    username: str | None = None,
+    phone: str | None = None,
+) -> None:
+    """Drop a user's record, and the pointers of the identifiers given.
+
+    Writes through the ORM do this by themselves; it is for those that don't (raw SQL, another
+    service), after their commit. Called within a transaction, it holds from now until the commit.
+    """
+    codec = get_codec()
+    pk = clean_pk(codec.model, user_id)
+    if pk is None:
+        return
+    given = {"email": email, "username": username, "phone": phone}
+    pointers = spell_pointers(codec.model, given)
+    using = router.db_for_write(codec.model)
+    if not _is_in_transaction(using):
+        get_store().forget([record_key(pk)], pointers)
+        return
+    write = Write(using)
+    write.announce([pk])
+    write.note_pointers(pointers)
+    write.finish()
+
+
+def invalidate_all_users() -> None:
+    """Drop every user; a round trip per thousand keys. Writes that are under way stay announced."""
+    get_store().forget_all()
+
+
+def inspect_user(user_id: object) -> CachedState:
+    """Say what the cache holds of a user, in the tier that would answer now; changes nothing."""
+    codec = get_codec()
+    return get_store().inspect(record_key(clean_pk(codec.model, user_id)), codec)
+
+
+def is_read_only(user: object) -> bool:
+    """Say whether the instance came from a look-up."""
+    return hasattr(getattr(user, "_state", None), READ_ONLY_MARK)
+
+
+def refuse_read_only(user: object) -> None:
+    """Refuse to write an instance that came from a look-up.
+
+    Raises:
+        ReadOnlyUserError: it did; the message says what to do.
+    """
+    if is_read_only(user):
+        raise ReadOnlyUserError(
+            "This user came from the cache and can't be saved or deleted, since his other columns "
+            "were never loaded. Load the row first: "
+            "User.objects.select_for_update().get(pk=user.pk)."
+        )
+
+
+def _look_up_by(identifier: str, value: str) -> "User | None":
+    codec, store = get_codec(), get_store()
+    normal = normalise(codec.model, identifier, value)
+    if normal is None:
+        return None
+    key = pointer_key(identifier, normal)
+    if key is not None and (pointer := store.get_pointer(key)) is not None:
+        user = get_user_by_id(pointer)
+        if user is not None and getattr(user, identifier) == normal:
+            return user
+        store.forget([], [key])
+    pk = _load_pk(codec, {identifier: normal})
+    if pk is None:
+        return None
+    user = _look_up(codec, pk)
+    if user is not None and getattr(user, identifier) == normal:
+        if key is not None:
+            store.set_pointer(key, str(pk))
+        return user
+    # The identifier went to somebody else between the two; whom it belongs to now, only the
+    # database can say.
+    values = _load(codec, {identifier: normal})
+    return None if values is None else _build(codec, values)
+
+
+def _look_up(codec: Codec, pk: Any) -> "User | None":
+    values = get_store().look_up(
+        record_key(pk),
+        codec,
+        partial(_load, codec, {"pk": pk}),
+        may_fill=not _is_in_transaction(router.db_for_write(codec.model)),
+    )
+    return None if values is None else _build(codec, values)
+
+
+def _load(codec: Codec, by: dict[str, Any]) -> Values | None:
+    # From the database that is written to: a replica may lag behind the write that emptied the key.
+    rows = codec.model._base_manager.using(router.db_for_write(codec.model))
+    found = list(rows.filter(**by).values_list(*codec.fields)[:1])
+    return found[0] if found else None
+
+
+def _load_pk(codec: Codec, by: dict[str, Any]) -> Any:
+    rows = codec.model._base_manager.using(router.db_for_write(codec.model))
+    found = list(rows.filter(**by).values_list("pk", flat=True)[:1])
+    return found[0] if found else None
+
+
+def _build(codec: Codec, values: Values) -> "User":
+    db = router.db_for_write(codec.model)
+    user = cast("User", codec.model.from_db(db, codec.field_set, values))
+    setattr(user._state, READ_ONLY_MARK, True)
+    return user
+
+
+def _is_in_transaction(using: str) -> bool:
+    connection = connections[using]
+    return connection.in_atomic_block or (
+        connection.connection is not None and not connection.autocommit
+    )
