@@ -104,9 +104,3 @@ class ErrorSerializer(DetailSerializer):
     """Why a request was refused: a sentence for people, a code for programs."""
 
     code = serializers.CharField()
-
-
-class FieldErrorsSerializer(serializers.Serializer[Any]):
-    """What is wrong with each field, as in `{"email": ["Enter a valid email address."]}`."""
-
-    non_field_errors = serializers.ListField(child=serializers.CharField(), required=False)

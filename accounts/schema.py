@@ -2,9 +2,21 @@
 
 from drf_spectacular.utils import OpenApiResponse
 
-from accounts.representations import ErrorSerializer, FieldErrorsSerializer
+from accounts.representations import ErrorSerializer
 
-BAD_REQUEST = {400: OpenApiResponse(FieldErrorsSerializer, "What is wrong with which field.")}
+FIELD_ERRORS = {
+    "type": "object",
+    "additionalProperties": {
+        "oneOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]
+    },
+    "example": {"email": ["Enter a valid email address."]},
+}
+
+BAD_REQUEST = {
+    400: OpenApiResponse(
+        FIELD_ERRORS, "What is wrong with which field; `detail` and `code` if it is the whole body."
+    )
+}
 UNAUTHORIZED = {401: OpenApiResponse(ErrorSerializer, "No token, or one that is not good.")}
 FORBIDDEN = {403: OpenApiResponse(ErrorSerializer, "Only for admins.")}
 NOT_FOUND = {404: OpenApiResponse(ErrorSerializer, "No such user.")}

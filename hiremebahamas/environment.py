@@ -27,6 +27,9 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_MIN_CONNECTIONS = 1
 POOL_MAX_CONNECTIONS = 20
 POOL_TIMEOUT_SECONDS = 5
+# A pool that tries to reconnect makes no other attempt, and doubles its pauses: after an outage of
+# a minute it may wait for another half. Once it gives up, the next request makes it try at once.
+POOL_RECONNECT_TIMEOUT_SECONDS = 2
 SQLITE_LOCK_TIMEOUT_SECONDS = 5
 
 REDIS_TIMEOUT_SECONDS = 0.25
@@ -83,7 +86,8 @@ def _postgresql_options() -> dict[str, Any]:
         "pool": {
             "min_size": POOL_MIN_CONNECTIONS,
             "max_size": env.int("DATABASE_POOL_MAX_CONNECTIONS", POOL_MAX_CONNECTIONS),
-            "timeout": POOL_TIMEOUT_SECONDS,
+            "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", POOL_TIMEOUT_SECONDS),
+            "reconnect_timeout": POOL_RECONNECT_TIMEOUT_SECONDS,
         },
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "options": (

@@ -1,6 +1,7 @@
 """`/users`: what users see of each other."""
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -64,7 +65,11 @@ class DirectoryView(APIView):
 class UserView(APIView):
     """`GET /users/{id}`."""
 
-    @extend_schema(operation_id="get_user", responses={200: PROFILE} | NOT_FOUND | READ_ERRORS)
+    @extend_schema(
+        operation_id="get_user",
+        parameters=[OpenApiParameter("user_id", OpenApiTypes.INT64, OpenApiParameter.PATH)],
+        responses={200: PROFILE} | NOT_FOUND | READ_ERRORS,
+    )
     def get(self, request: Request, user_id: int) -> Response:
         """Return a profile, with email and phone for oneself and for admins."""
         viewer = get_viewer(request)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -26,6 +27,14 @@ def as_alice(alice: User) -> APIClient:
 def as_dora(dora: User) -> APIClient:
     """Dora, logged in."""
     return client_of(dora)
+
+
+@pytest.fixture
+def admin(dora: User) -> Client:
+    """Dora's browser."""
+    client = Client()
+    client.force_login(dora)
+    return client
 
 
 @pytest.fixture

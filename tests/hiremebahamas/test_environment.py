@@ -86,6 +86,7 @@ def test_transactions_and_waits_are_bounded_on_postgresql() -> None:
     assert database["ATOMIC_REQUESTS"] is False
     options = database["OPTIONS"]
     assert options["pool"]["timeout"] == 5
+    assert options["pool"]["reconnect_timeout"] == 2
     assert "statement_timeout=15000" in options["options"]
     assert "idle_in_transaction_session_timeout=15000" in options["options"]
 

@@ -7,7 +7,7 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from tests.accounts.test_bad_input import ENDPOINTS
+from tests.accounts.endpoints import ENDPOINTS
 
 
 @pytest.fixture(scope="module")
