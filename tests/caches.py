@@ -7,6 +7,9 @@ from pytest_django import Settings
 
 from usercache.process import PROCESS
 
+# For tests of something else: a machine that is slow for a moment is no Redis that hangs.
+PATIENCE = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0}
+
 
 def empty_caches() -> None:
     """Forget every user, count and failure in this process, and every key in Redis."""

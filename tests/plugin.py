@@ -36,14 +36,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     Raises: pytest.UsageError if there is no server to test against.
     """
     options = early_config.known_args_namespace
-    if not (options.help or options.version):
-        try:
-            if options.stack == "embedded":
-                _provide_embedded(early_config)
-            else:
-                _provide_servers(early_config)
-        except ServerUnavailableError as error:
-            raise pytest.UsageError(str(error)) from error
+    try:
+        if options.stack == "embedded" or options.help or options.version:
+            _provide_embedded(early_config)  # the quicker one, since conftest wants settings
+        else:
+            _provide_servers(early_config)
+    except ServerUnavailableError as error:
+        raise pytest.UsageError(str(error)) from error
     return (yield)
 
 

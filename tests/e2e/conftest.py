@@ -1,14 +1,19 @@
-"""Fixtures of the whole product's tests: one web server for all of them, and its clients."""
+"""Fixtures of the whole product's tests: a web server and its clients, and the bare caches."""
 
 from collections.abc import Iterator
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project_settings
+from pytest_django import Settings
 
 from accounts.models import User
+from tests.caches import PATIENCE, lead_shared_alias
 from tests.cast import token_of
+from tests.e2e.every_process import Everywhere
 from tests.e2e.http_client import HttpClient
-from tests.e2e.web_server import WebServer
+from tests.e2e.raw_tiers import RawLocalTier, RawRedis, RawTier
+from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
+from tests.servers.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +21,16 @@ def web_server(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
     """Run the product: in one process where there is no Redis to tell others of a change."""
-    processes = 3 if settings.USERCACHE_SHARED_ALIAS else 1
-    with WebServer(tmp_path_factory.mktemp("web"), processes=processes) as server:
+    processes = 2 if project_settings.USERCACHE_SHARED_ALIAS else 1
+    directory = tmp_path_factory.mktemp("web")
+    with WebServer(directory, processes=processes, variables=PATIENCE_VARIABLES) as server:
         yield server
+
+
+@pytest.fixture
+def everywhere(web_server: WebServer) -> Everywhere:
+    """Read from each of its processes."""
+    return Everywhere(web_server)
 
 
 @pytest.fixture
@@ -37,3 +49,20 @@ def as_alice(anybody: HttpClient, alice: User) -> HttpClient:
 def as_dora(anybody: HttpClient, dora: User) -> HttpClient:
     """Dora, the admin, logged in."""
     return anybody.having(token_of(dora))
+
+
+@pytest.fixture
+def raw_redis(redis_server: RedisServer, settings: Settings) -> RawRedis:
+    """Let the product use a Redis of this test's own."""
+    lead_shared_alias(settings, redis_server.url, **PATIENCE)
+    return RawRedis(redis_server)
+
+
+@pytest.fixture(params=[pytest.param("redis", marks=pytest.mark.redis), "local"])
+def raw_tier(request: pytest.FixtureRequest, settings: Settings) -> RawTier:
+    """Let the product use one tier, then the other."""
+    if request.param == "redis":
+        tier: RawTier = request.getfixturevalue("raw_redis")
+        return tier
+    settings.USERCACHE_SHARED_ALIAS = ""
+    return RawLocalTier()

@@ -12,22 +12,29 @@ from tests.servers.stack import PROJECT
 
 THREADS = 4
 READY_SECONDS = 5
+ANSWER_FORMAT = "answered %(s)s by %(p)s to %(a)s"
+# For tests of something else: a machine that is slow for a moment is no Redis that hangs.
+PATIENCE_VARIABLES = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "10"}
 
 
 class WebServer(Server):
     """gunicorn on the databases of this test run: `with WebServer(tmp_path) as server: …`.
 
-    Every answer is a line in its log: which process gave it, and to which user agent.
+    Every answer is a line in its log: its status, which process gave it, to which user agent.
     """
 
     def __init__(
-        self, directory: Path, *arguments: str, processes: int = 3, **variables: str
+        self,
+        directory: Path,
+        *arguments: str,
+        processes: int = 2,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Take further command-line arguments, and variables for its environment."""
         super().__init__(directory)
         self.processes = processes
         self.arguments = arguments
-        self.variables = variables
+        self.variables = dict(variables or {})
 
     @property
     def url(self) -> str:
@@ -38,9 +45,11 @@ class WebServer(Server):
         """Return what all of its processes have logged so far."""
         return self._log.read_text(errors="replace")
 
-    def who_answered(self, agent: str) -> set[str]:
+    def who_answered(self, agent: str, status: int | None = None) -> set[str]:
         """Return the ids of the processes that are known to have answered this user agent."""
-        return set(re.findall(rf"^answered by (\S+) to {re.escape(agent)}$", self.read_log(), re.MULTILINE))
+        statuses = r"\d+" if status is None else status
+        line = re.compile(rf"^answered {statuses} by (\S+) to {re.escape(agent)}$", re.MULTILINE)
+        return set(line.findall(self.read_log()))
 
     def _environment(self) -> Mapping[str, str]:
         pool = {"DATABASE_POOL_MAX_CONNECTIONS": str(THREADS)}
@@ -49,7 +58,7 @@ class WebServer(Server):
     def _command(self) -> Sequence[str | Path]:
         address = ("--bind", f"{HOST}:{self.port}", "--no-control-socket")
         workers = ("--workers", str(self.processes), "--threads", str(THREADS))
-        log = ("--access-logfile", "-", "--access-logformat", "answered by %(p)s to %(a)s")
+        log = ("--access-logfile", "-", "--access-logformat", ANSWER_FORMAT)
         command = (sys.executable, "-m", "gunicorn", "hiremebahamas.wsgi", "--chdir", PROJECT)
         return (*command, *address, *workers, *log, "--graceful-timeout", "2", *self.arguments)
 

@@ -1,0 +1,102 @@
+"""The two tiers as an intruder sees them: keys and bytes, past our code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, cast
+
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django_redis.cache import RedisCache
+from redis import Redis
+
+from tests.servers.redis_server import RedisServer
+from usercache.codec import get_codec
+from usercache.keys import record_key
+
+END: Final = "end-of-watch"
+
+
+class RawTier(Protocol):
+    """What both tiers are to an intruder; keys come without the alias's prefix."""
+
+    def read(self) -> dict[str, bytes]:
+        """Return every entry and pointer."""
+
+    def write(self, key: str, value: bytes) -> None:
+        """Put bytes under a key."""
+
+    def read_everything(self) -> bytes:
+        """Return all that is stored, keys included, whoever put it there."""
+
+
+class RawRedis:
+    """A Redis of the test's own, to which the shared alias leads."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._prefix: str = cast("RedisCache[Any]", caches["usercache"]).make_key("")
+
+    def read(self) -> dict[str, bytes]:
+        with self._server.client() as client:
+            return {
+                key.decode().removeprefix(self._prefix): cast(bytes, client.get(key))
+                for key in client.scan_iter(_type="string")
+            }
+
+    def write(self, key: str, value: bytes) -> None:
+        with self._server.client() as client:
+            client.set(self._prefix + key, value)
+
+    def read_everything(self) -> bytes:
+        with self._server.client() as client:
+            assert client.info("keyspace").keys() == {"db0"}
+            keys = list(client.scan_iter())
+            return b"\n".join(b"%b %b" % (key, _read_any(client, key)) for key in keys)
+
+    @contextmanager
+    def watch(self) -> Iterator[bytearray]:
+        """Collect all that is sent to Redis within the block, unprintable bytes escaped."""
+        seen = bytearray()
+        with self._server.client() as client, client.monitor() as monitor:
+            yield seen
+            client.echo(END)
+            while END not in (command := monitor.next_command()["command"]):
+                seen += command.encode() + b"\n"
+
+
+class RawLocalTier:
+    """This process's memory."""
+
+    def __init__(self) -> None:
+        self._cache = cast(LocMemCache, caches["usercache-local"])
+        # Pickles of bytes, in which the bytes are as they were.
+        self._pickles: dict[str, bytes] = vars(self._cache)["_cache"]
+
+    def read(self) -> dict[str, bytes]:
+        prefix = self._cache.make_key("")
+        keys = [key.removeprefix(prefix) for key in self._pickles]
+        return {key: cast(bytes, self._cache.get(key)) for key in keys}
+
+    def write(self, key: str, value: bytes) -> None:
+        self._cache.set(key, value)
+
+    def read_everything(self) -> bytes:
+        return b"\n".join(b"%b %b" % (key.encode(), it) for key, it in self._pickles.items())
+
+
+def _read_any(client: Redis, key: bytes) -> bytes:
+    # Not DUMP, which compresses.
+    if client.type(key) == b"hash":
+        return repr(client.hgetall(key)).encode()
+    return cast(bytes, client.get(key))
+
+
+def decode(tier: RawTier) -> dict[str, dict[str, Any] | None]:
+    """Return what each entry of the tier says, by its key: columns, or None for no such user."""
+    codec = get_codec()
+    records = dict[str, dict[str, Any] | None]()
+    for key, entry in tier.read().items():
+        if key.startswith(record_key("")):
+            values = codec.decode(key, entry).values
+            records[key] = None if values is None else dict(zip(codec.fields, values, strict=True))
+    return records

@@ -1,0 +1,89 @@
+"""PostgreSQL goes and comes back: who is in the cache hardly notices, and writes say why not."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.cast import PASSWORD
+from tests.e2e.every_process import Everywhere
+from tests.e2e.http_client import HttpClient
+from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
+from tests.processes import environment
+from tests.servers.postgresql_server import PostgreSQLServer
+from tests.servers.stack import PROJECT
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
+
+ZOE = {"email": "zoe@example.com", "password": PASSWORD, "first_name": "Zoe", "last_name": "Rolle"}
+YVES = ZOE | {"email": "yves@example.com", "first_name": "Yves"}
+MIGRATE_SECONDS = 60
+
+
+@pytest.fixture
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLServer]:
+    """Run a PostgreSQL of this test's own, with the product's tables."""
+    with PostgreSQLServer(tmp_path_factory.mktemp("postgresql")) as server:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=PROJECT,
+            env=environment(DATABASE_URL=server.url),
+            check=True,
+            timeout=MIGRATE_SECONDS,
+        )
+        yield server
+
+
+@pytest.fixture
+def web_server(
+    postgresql_server: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WebServer]:
+    """Run a web server on that PostgreSQL, which gives up on it early."""
+    variables = {"DATABASE_URL": postgresql_server.url, "DATABASE_POOL_TIMEOUT_SECONDS": "0.2"}
+    directory = tmp_path_factory.mktemp("web")
+    with WebServer(directory, "--preload", variables=variables | PATIENCE_VARIABLES) as server:
+        yield server
+
+
+def wait_for_database(server: WebServer, client: HttpClient) -> None:
+    """Wait until each process, whose pool of connections is its own, has reached it again."""
+    reader = replace(client, agent="after-the-outage")
+
+    def ask() -> bool:
+        assert reader.get("/users").status in (200, 503)
+        return len(server.who_answered(reader.agent, 200)) == server.processes
+
+    wait_until(ask, "all processes use PostgreSQL again")
+
+
+def test_cached_users_are_served_without_postgresql(
+    postgresql_server: PostgreSQLServer,
+    everywhere: Everywhere,
+    anybody: HttpClient,
+) -> None:
+    """Warm reads answer as before, all else is a 503 that says so, and afterwards all is well."""
+    login, other = (anybody.send("POST", "/auth/register", form).body for form in (ZOE, YVES))
+    zoe = anybody.having(login["access_token"])
+    warm = ("/auth/verify", "/auth/profile", f"/users/{other['user']['id']}")
+    before = [everywhere(zoe, path) for path in warm]
+    assert [answer.status for answer in before] == [200, 200, 200]
+
+    postgresql_server.stop()
+    assert [everywhere(zoe, path) for path in warm] == before
+    for answer in (
+        zoe.send("PUT", "/auth/profile", {"bio": "Dives."}),
+        zoe.get("/users"),
+        zoe.get(f"/users/{other['user']['id'] + 1}"),
+        anybody.send("POST", "/auth/login", {"email": ZOE["email"], "password": PASSWORD}),
+        anybody.send("POST", "/auth/refresh", {"refresh_token": login["refresh_token"]}),
+    ):
+        assert (answer.status, answer.body["code"]) == (503, "database_unavailable")
+    assert [everywhere(zoe, path) for path in warm] == before
+
+    postgresql_server.start()
+    wait_for_database(everywhere.server, zoe)
+    user = zoe.send("PUT", "/auth/profile", {"bio": "Dives."}).body
+    assert everywhere(zoe, "/auth/profile") == (200, user)

@@ -1,0 +1,128 @@
+"""A walk through every endpoint and the admin site, that remembers each secret it comes by."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import UntypedToken
+
+from accounts.models import LoginSession, User
+from accounts.urls import urlpatterns
+from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
+from tests.accounts.test_avatars import picture
+from tests.cast import NEW_PASSWORD, PASSWORD
+
+# A moment at which nothing else happened.
+LAST_LOGIN = datetime(2001, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+GROUP = "group-that-nobody-should-hear-of"
+FORMS = [
+    {"first_name": name.title(), "last_name": "Rolle", "username": name, "phone": f"242-555-02{n}"}
+    for n, name in enumerate(("yves", "zoe"), start=10)
+]
+
+
+class Tour:
+    """The walk: `Tour(dora).walk()`; what came up on the way is in `secrets`."""
+
+    def __init__(self, admin: User) -> None:
+        """Begin logged out."""
+        self.secrets = {PASSWORD, NEW_PASSWORD, GROUP}
+        self._admin = admin
+        self._client = APIClient()
+        self._visited = set[str]()
+
+    def walk(self) -> None:
+        """See everything."""
+        for form in FORMS:
+            self._live(form)
+        self._administer()
+        missed = {str(route.name) for route in urlpatterns} - self._visited
+        assert not missed, f"The tour misses {missed}: add them, so that they are searched, too."
+
+    def _call(self, method: str, path: str, *args: Any, expect: int = 200, **kwargs: Any) -> Any:
+        response = getattr(self._client, method)(path, *args, **kwargs)
+        assert response.status_code == expect, (path, response.content)
+        self._visited.add(response.resolver_match.view_name)
+        body = response.json() if response.content else {}
+        if "access_token" in body:
+            self._client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access_token']}")
+            for token in (body["access_token"], body["refresh_token"]):
+                self._note_token(token)
+        self._note_rows()
+        return body
+
+    def _note_token(self, token: str) -> None:
+        claims = UntypedToken(token).payload  # type: ignore[arg-type]  # annotated as if decoded
+        self.secrets |= {token, *token.split("."), claims["jti"]}
+        self.secrets |= {claims["sid"]} if "sid" in claims else set()
+
+    def _note_rows(self) -> None:
+        self.secrets.update(User.objects.values_list("password", flat=True))
+        self.secrets.update(LoginSession.objects.values_list("token_hash", flat=True))
+        self.secrets.update(Session.objects.values_list("session_key", flat=True))
+
+    def _live(self, form: dict[str, str]) -> None:
+        """Register, do all that a user can do, and close every account but the first."""
+        credentials = {"email": f"{form['username']}@example.com", "password": PASSWORD}
+        new_credentials = credentials | {"password": NEW_PASSWORD}
+        user = self._call("post", "/auth/register", credentials | form, expect=201)["user"]
+        self._call("post", "/auth/login", new_credentials, expect=401)
+        first = self._call("post", "/auth/login", credentials)["refresh_token"]
+        second = self._call("post", "/auth/refresh", {"refresh_token": first})["refresh_token"]
+        self._call("post", "/auth/refresh", {"refresh_token": second})
+        self._call("post", "/auth/refresh", {"refresh_token": first}, expect=401)
+        self._look_around(user)
+        change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+        self._call("post", "/auth/change-password", change)
+        token = self._call("post", "/auth/login", new_credentials)["refresh_token"]
+        self._call("post", "/auth/logout", {"refresh_token": token})
+        self._look_around(user)
+        if form is not FORMS[0]:
+            self._call("delete", "/auth/account", {"password": PASSWORD}, expect=400)
+            self._call("delete", "/auth/account", {"password": NEW_PASSWORD}, expect=204)
+            self._call("get", "/auth/verify", expect=401)
+
+    def _look_around(self, user: Any) -> None:
+        for _ in range(2):  # cold, then warm
+            self._call("get", "/auth/verify")
+            self._call("get", "/auth/profile")
+            self._call("get", "/users")
+            self._call("get", f"/users/{user['id']}")
+            self._call("get", "/users/lookup", {"username": user["username"]})
+            self._call("get", "/users/lookup", {"username": "nobody"}, expect=404)
+            self._call("get", f"/users/{2**31 + user['id']}", expect=404)
+        self._call("put", "/auth/profile", {"bio": f"About {user['username']}"})
+        self._call("patch", "/auth/profile", {"phone": "x"}, expect=400)
+        picture_form = {"file": SimpleUploadedFile("me.png", picture("PNG"))}
+        self._call("post", "/auth/upload-avatar", picture_form, format="multipart")
+
+    def _administer(self) -> None:
+        """Log into the admin site and do there what can be done to a user."""
+        browser = Client()
+        group = Group.objects.create(name=GROUP)
+        login = {"username": self._admin.email, "password": PASSWORD}
+        assert browser.post("/admin/login/?next=/admin/", login).status_code == 302
+        user = User.objects.get(username=FORMS[0]["username"])
+        user.groups.add(group)
+        User.objects.update(last_login=LAST_LOGIN)
+        for path in (LIST, ADD, page(user), page(user, "history"), password_page(user)):
+            assert browser.get(path).status_code == 200
+        form = read_form(browser, page(user)) | {"occupation": "Diver", "groups": str(group.pk)}
+        assert browser.post(page(user), form).status_code == 302
+        passwords = {"password1": PASSWORD, "password2": PASSWORD}
+        assert browser.post(password_page(user), passwords).status_code == 302
+        self._note_rows()
+        for action in ("deactivate", "activate", "revoke"):
+            run_action(browser, action, user)
+        credentials = {"email": self._admin.email, "password": PASSWORD}
+        self._call("post", "/auth/login", credentials)
+        self._call("get", "/users/lookup", {"email": user.email})
+        self._call("get", "/users/lookup", {"phone": user.phone})
+        other = User.objects.get(username=FORMS[-1]["username"])
+        assert browser.post(page(other, "delete"), {"post": "yes"}).status_code == 302
+        self._call("get", f"/users/{other.pk}", expect=404)
+        self._call("get", f"/users/{user.pk}")
