@@ -96,8 +96,9 @@ def carry_out(forget: Callable[[Sequence[str]], bool], *, overdue_only: bool) ->
     """Have what waits forgotten, and return how many rows that was.
 
     `forget` takes record keys, or `EVERYBODY` alone, and says whether Redis confirmed; where it
-    did not, the rows stay. `overdue_only` leaves labelled rows to their writers for a while.
-    Several processes may do this at once: each takes rows that no other has in hand.
+    did not, the rows stay. Several processes may do this at once. With `overdue_only`, as the relay
+    does it, each takes rows that no other has in hand, and leaves labelled ones to their writers
+    for a while. Without, as one who is about to trust Redis, it waits for those in others' hands.
     """
     using, done = get_alias(), 0
     while True:
@@ -132,9 +133,8 @@ def _take_rows(using: str, *, overdue_only: bool) -> list[PendingInvalidation]:
             | models.Q(write_label__startswith=triggers.UNCONFIRMED)
             | models.Q(created_at__lt=timezone.now() - WRITER_GRACE)
         )
-    if connections[using].features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True)
-    return list(rows[:BATCH])
+    can_skip = connections[using].features.has_select_for_update_skip_locked
+    return list(rows.select_for_update(skip_locked=overdue_only and can_skip)[:BATCH])
 
 
 def _forget_rows(

@@ -52,10 +52,9 @@ class Process:
 
         Where the database fails, the error is counted, and the rows are left to somebody else.
         """
-        with self._lock:
-            has_begun, self._has_begun = self._has_begun, True
-        if has_begun:
+        if self._has_begun:
             return
+        self._has_begun = True
         try:
             carry_out(overdue_only=False)
         except DatabaseError as error:

@@ -1,14 +1,17 @@
 """The outbox: every committed change is carried out, whoever made it and whoever died."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 from redis import Redis
 
 from accounts.models import User
+from tests.accounts.concurrency import PATIENCE_SECONDS, wait_for_lock_waiters
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from tests.usercache.clocks import Clock
@@ -296,6 +299,33 @@ def test_rows_stay_until_redis_confirmed(alice: User, own_redis: RedisServer) ->
     own_redis.kill()
     assert carry_out(overdue_only=False) == 0
     assert waiting() == [str(alice.pk)]
+
+
+def test_who_is_about_to_trust_redis_waits_for_rows_in_others_hands(alice: User) -> None:
+    """A row in another process's hands isn't carried out yet; the relay passes it over."""
+    outbox.note("default", [alice.pk])
+    in_hand, let_go = threading.Event(), threading.Event()
+
+    def forget_slowly(_keys: Sequence[str]) -> bool:
+        in_hand.set()
+        return let_go.wait(PATIENCE_SECONDS)
+
+    def carry_out_all(forget: Callable[[Sequence[str]], bool]) -> int:
+        try:
+            return outbox.carry_out(forget, overdue_only=False)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(carry_out_all, forget_slowly)
+        assert in_hand.wait(PATIENCE_SECONDS)
+        assert carry_out(overdue_only=True) == 0
+        second = pool.submit(carry_out_all, lambda _keys: True)
+        wait_for_lock_waiters(1)
+        assert not second.done()
+        let_go.set()
+        assert first.result(PATIENCE_SECONDS) == 1
+        assert second.result(PATIENCE_SECONDS) == 0
 
 
 def test_poisoned_rows_stop_nobody(alice: User, redis_client: Redis) -> None:
