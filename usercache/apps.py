@@ -2,7 +2,8 @@
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
-from django.core.signals import setting_changed
+from django.core.signals import request_started, setting_changed
+from django.db.models.signals import post_migrate
 
 
 class UserCacheConfig(AppConfig):
@@ -10,6 +11,7 @@ class UserCacheConfig(AppConfig):
 
     name = "usercache"
     verbose_name = "User cache"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Register the checks and listen to the user model."""
@@ -17,5 +19,8 @@ class UserCacheConfig(AppConfig):
 
         for check in checks.ALL:
             register(check, Tags.caches)
+        register(checks.check_triggers, Tags.database)
         receivers.connect()
         setting_changed.connect(process.follow_settings)
+        request_started.connect(process.begin)
+        post_migrate.connect(receivers.install_triggers, sender=self)

@@ -36,15 +36,19 @@ class Breaker:
         self._closed = True
         self._probing = False
         self._failures = 0
+        self._refused_invalidations = 0
         self._openings_in_a_row = 0
         self._retry_at = 0.0
 
-    def permit(self) -> Permit:
+    def permit(self, *, invalidates: bool, may_probe: bool) -> Permit:
         """Say whether the caller may use the tier, must refrain, or is the one to probe it.
 
-        Who is told to probe owes a `probed()`; until then every other caller is refused.
+        Who is told to probe owes a `close()` that succeeds or a `stay_open()`; until then every
+        other caller is refused, and refused invalidations are counted.
         """
-        return Permit.USE if self._closed else self._permit_while_open()
+        if self._closed:
+            return Permit.USE
+        return self._permit_while_open(invalidates=invalidates, may_probe=may_probe)
 
     def succeeded(self) -> None:
         """Forget the failures before this call."""
@@ -70,15 +74,33 @@ class Breaker:
             self._pause()
             return True
 
-    def probed(self, *, healthy: bool) -> None:
-        """Close after a healthy probe, pause for longer after another."""
+    def close(self, refused_before: int) -> bool:
+        """Close after a healthy probe, unless an invalidation was refused since then.
+
+        `refused_before` is the count that was read before what had been refused was carried out.
+        """
+        with self._lock:
+            if self._refused_invalidations != refused_before:
+                return False
+            self._probing, self._closed, self._failures = False, True, 0
+            return True
+
+    def stay_open(self) -> None:
+        """Pause for longer after a probe that failed."""
         with self._lock:
             self._probing = False
-            if healthy:
-                self._closed = True
-                self._failures = 0
-            else:
-                self._pause()
+            self._pause()
+
+    @property
+    def refused_invalidations(self) -> int:
+        """Count the invalidations that found the breaker open."""
+        with self._lock:
+            return self._refused_invalidations
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether everybody may use the tier."""
+        return self._closed
 
     @property
     def state(self) -> str:
@@ -92,14 +114,15 @@ class Breaker:
         """Say how long the next probe is away; 0 when closed or due."""
         return 0.0 if self._closed else max(0.0, self._retry_at - self._clock())
 
-    def _permit_while_open(self) -> Permit:
+    def _permit_while_open(self, *, invalidates: bool, may_probe: bool) -> Permit:
         with self._lock:
             if self._closed:
                 return Permit.USE
-            if self._probing or self._clock() < self._retry_at:
-                return Permit.REFUSE
-            self._probing = True
-            return Permit.PROBE
+            if may_probe and not self._probing and self._clock() >= self._retry_at:
+                self._probing = True
+                return Permit.PROBE
+            self._refused_invalidations += invalidates
+            return Permit.REFUSE
 
     def _pause(self) -> None:
         self._openings_in_a_row += 1

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
+from django.db import DatabaseError
 from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -24,8 +25,10 @@ class UnavailableError(Exception):
 class GuardedTier:
     """Ask Redis only while the breaker lets us; every failure is one `UnavailableError`.
 
-    Before the breaker closes again, `on_recovery` is called, so that nothing older than the
-    outage is served after it.
+    Before the breaker closes again, `on_recovery` is called, and once more for as long as
+    invalidations are refused meanwhile, so that nothing older than the outage is served after it.
+    Callers for whom `may_probe` says no, since what `on_recovery` does would become part of their
+    transaction, leave the probe to others.
     """
 
     def __init__(
@@ -33,7 +36,8 @@ class GuardedTier:
         tier: SharedTier,
         breaker: Breaker,
         stats: Stats,
-        on_recovery: Callable[[], None],
+        on_recovery: Callable[[SharedTier], None],
+        may_probe: Callable[[], bool],
     ) -> None:
         """Put the breaker before the tier."""
         self.name = tier.name
@@ -41,10 +45,13 @@ class GuardedTier:
         self._tier = tier
         self._stats = stats
         self._on_recovery = on_recovery
+        self._may_probe = may_probe
 
-    def is_available(self) -> bool:
+    def is_available(self, *, invalidates: bool = False) -> bool:
         """Say whether to ask at all; the caller whom the breaker picks probes first."""
-        permit = self.breaker.permit()
+        if self.breaker.is_closed:
+            return True
+        permit = self.breaker.permit(invalidates=invalidates, may_probe=self._may_probe())
         if permit is Permit.PROBE:
             return self._probe()
         return permit is Permit.USE
@@ -119,16 +126,19 @@ class GuardedTier:
             )
 
     def _probe(self) -> bool:
-        healthy = False
+        is_closed = False
         try:
             self._tier.probe()
-            self._on_recovery()
-            healthy = True
-        except (RedisError, ProbeFailedError) as error:
+            while not is_closed:
+                refused_before = self.breaker.refused_invalidations
+                self._on_recovery(self._tier)
+                is_closed = self.breaker.close(refused_before)
+        except (RedisError, ProbeFailedError, DatabaseError) as error:
             self._stats.count(ERRORS_PREFIX + type(error).__name__)
         finally:
             # In a finally: a probe that never reported would keep the breaker open for ever.
-            self.breaker.probed(healthy=healthy)
-        if healthy:
+            if not is_closed:
+                self.breaker.stay_open()
+        if is_closed:
             logger.warning("Redis answers again; users come from it.")
-        return healthy
+        return is_closed

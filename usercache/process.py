@@ -1,18 +1,30 @@
-"""The store of this process: made from the settings on first use, and made anew after a fork."""
+"""What one process shares: its store, made on first use and anew after a fork, and its way in."""
 
 import atexit
+import logging
 import os
 import random
+import secrets
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
-from usercache import local, shared
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from usercache import local, outbox, shared
 from usercache.breaker import Breaker
 from usercache.conf import conf
 from usercache.guard import GuardedTier
-from usercache.stats import Delivery, Stats
+from usercache.local import LocalTier
+from usercache.shared import SharedTier
+from usercache.stats import ERRORS_PREFIX, Delivery, Stats
 from usercache.store import Store
+
+logger = logging.getLogger(__name__)
+
+TOKEN_BYTES: Final = 8
 
 
 class Process:
@@ -20,13 +32,34 @@ class Process:
 
     def __init__(self) -> None:
         """Make nothing yet: the settings may still be half loaded."""
-        self._lock = threading.Lock()
         self._store: Store | None = None
         self._delivery: Delivery | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin as a new process: a forked child has no right to its parent's figures and rows."""
+        self._lock = threading.Lock()
+        self._store = self._delivery = None
+        self._has_begun = False
+        self.token = secrets.token_hex(TOKEN_BYTES)
 
     def get_store(self) -> Store:
         """Return the store, making it on first use."""
         return self._store or self._get_or_make_store()
+
+    def begin(self) -> None:
+        """Carry out, once, what earlier processes left behind.
+
+        Where the database fails, the error is counted, and the rows are left to somebody else.
+        """
+        if self._has_begun:
+            return
+        self._has_begun = True
+        try:
+            carry_out(overdue_only=False)
+        except DatabaseError as error:
+            self.get_store().stats.count(ERRORS_PREFIX + type(error).__name__)
+            logger.warning("The outbox could not be carried out at the start: %s", error)
 
     def stop(self) -> None:
         """Deliver what was counted and forget the store; the next use makes another."""
@@ -34,11 +67,6 @@ class Process:
             delivery, self._delivery, self._store = self._delivery, None, None
         if delivery is not None:
             delivery.end()
-
-    def forget(self) -> None:
-        """Drop everything undelivered: a forked child has no right to its parent's figures."""
-        self._lock = threading.Lock()
-        self._store = self._delivery = None
 
     def _get_or_make_store(self) -> Store:
         with self._lock:
@@ -55,7 +83,8 @@ class Process:
                 shared.connect(conf.USERCACHE_SHARED_ALIAS),
                 Breaker(clock=time.monotonic, random=random.random),
                 stats,
-                on_recovery=local_tier.forget_all,
+                on_recovery=lambda tier: _recover(tier, local_tier),
+                may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
             )
         store = Store(shared=guarded, local=local_tier, stats=stats, random=random.random)
         if guarded is not None:
@@ -67,10 +96,49 @@ PROCESS: Final = Process()
 get_store: Final = PROCESS.get_store
 
 
-def follow_settings(setting: str, **kwargs: Any) -> None:
+def carry_out(*, overdue_only: bool) -> int:
+    """Carry out what waits in the outbox, and return how many rows that was.
+
+    Raises:
+        DatabaseError: the outbox can't be read; nothing is lost by it.
+    """
+    store = get_store()
+    return outbox.carry_out(lambda keys: _forget(store, keys), overdue_only=overdue_only)
+
+
+def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether what is read or written now may never be committed."""
+    return connection.in_atomic_block or (
+        connection.connection is not None and not connection.autocommit
+    )
+
+
+def begin(**_kwargs: Any) -> None:
+    """Begin with the process's first request."""
+    PROCESS.begin()
+
+
+def follow_settings(setting: str, **_kwargs: Any) -> None:
     """Make the store anew where a test overrides what it was made from."""
     if setting == "CACHES" or setting.startswith("USERCACHE_"):
         PROCESS.stop()
+
+
+def _forget(store: Store, keys: Sequence[str]) -> bool:
+    return store.forget_all() if outbox.EVERYBODY in keys else store.forget(keys)
+
+
+def _recover(tier: SharedTier, local_tier: LocalTier) -> None:
+    local_tier.forget_all()
+
+    def forget(keys: Sequence[str]) -> bool:
+        if outbox.EVERYBODY in keys:
+            tier.forget_all()
+        else:
+            tier.forget(keys)
+        return True
+
+    outbox.carry_out(forget, overdue_only=False)
 
 
 os.register_at_fork(after_in_child=PROCESS.forget)

@@ -31,7 +31,6 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
             pks = list(self.order_by().values_list("pk", flat=True))
             write = Write(self.db)
             write.announce(pks)
-            write.note_rows(pks)
             changed = 0
             for start in range(0, len(pks), BATCH):
                 batch = self.filter(pk__in=pks[start : start + BATCH])
@@ -77,6 +76,9 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
             refuse_read_only(user)
         self._for_write = True
         with transaction.atomic(using=self.db, savepoint=False):
+            write = Write(self.db)
+            if update_conflicts:
+                write.label()
             created = super().bulk_create(
                 users,
                 batch_size=batch_size,
@@ -85,8 +87,7 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
                 update_fields=update_fields,
                 unique_fields=unique_fields,
             )
-            write = Write(self.db)
-            write.announce([user.pk for user in created if user.pk is not None])
+            write.announce_new([user.pk for user in created if user.pk is not None])
             for user in created:
                 write.note_instance(user)
             write.finish()

@@ -4,9 +4,12 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import models
+from django.db import connections, models
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
+from usercache import outbox, triggers
+from usercache.codec import get_codec
+from usercache.models import PendingInvalidation
 from usercache.users import refuse_read_only
 from usercache.writes import Write, touches_cache
 
@@ -50,6 +53,16 @@ def finish_delete(*, instance: models.Model, **_kwargs: Any) -> None:
     _finish(instance)
 
 
+def install_triggers(*, using: str, **_kwargs: Any) -> None:
+    """Put PostgreSQL's triggers on the user table, once both tables are there."""
+    connection = connections[using]
+    if using != outbox.get_alias() or not triggers.has_triggers(connection):
+        return
+    needed = {get_user_model()._meta.db_table, PendingInvalidation._meta.db_table}
+    if needed <= set(connection.introspection.table_names()):
+        triggers.install(connection, get_codec())
+
+
 def connect() -> None:
     """Listen to the user model and its proxies, which send signals of their own."""
     user_model = get_user_model()
@@ -65,7 +78,6 @@ def _announce(instance: models.Model, using: str) -> None:
     write = Write(using)
     if instance.pk is not None:
         write.announce([instance.pk])
-        write.note_rows([instance.pk])
     setattr(instance._state, PENDING_WRITE, write)
 
 
@@ -74,7 +86,5 @@ def _finish(instance: models.Model) -> None:
     delattr(instance._state, PENDING_WRITE)
     write.note_instance(instance)
     if not write.is_announced:
-        # The row is new and its key known only now; within a transaction that is still before
-        # the commit. Somebody may have asked for this id already and been told "no such user".
-        write.announce([instance.pk])
+        write.announce_new([instance.pk])
     write.finish()

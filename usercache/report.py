@@ -2,8 +2,11 @@
 
 from typing import Final, NamedTuple
 
+from django.db import DatabaseError
+
+from usercache.outbox import Backlog, get_backlog
 from usercache.process import get_store
-from usercache.stats import FILLS_REFUSED, HITS_PREFIX, INVALIDATIONS, MISSES
+from usercache.stats import ERRORS_PREFIX, FILLS_REFUSED, HITS_PREFIX, INVALIDATIONS, MISSES
 
 TIERS: Final = ("redis", "local")
 
@@ -22,6 +25,9 @@ class Snapshot(NamedTuple):
     misses: int
     fills_refused: int
     invalidations: int
+    outbox_waiting: int | None
+    """Invalidations that Redis has not heard of yet; None while the database can't be asked."""
+    outbox_oldest_seconds: float
     counts: dict[str, int]
     """Every figure by name, as in `usercache.stats`."""
 
@@ -37,12 +43,13 @@ class Snapshot(NamedTuple):
 
 
 def take_snapshot() -> Snapshot:
-    """Return the figures of this moment; one GET-like round trip, none while Redis is away."""
+    """Return the figures of this moment: one round trip to Redis, one query."""
     store = get_store()
     totals = store.get_totals()
     counts = store.stats.peek()
     for name, count in (totals or {}).items():
         counts[name] = counts.get(name, 0) + count
+    backlog = _get_backlog()
     return Snapshot(
         backend="local" if store.shared is None else store.shared.name,
         state="none" if store.shared is None else store.shared.breaker.state,
@@ -52,5 +59,15 @@ def take_snapshot() -> Snapshot:
         misses=counts.get(MISSES, 0),
         fills_refused=counts.get(FILLS_REFUSED, 0),
         invalidations=counts.get(INVALIDATIONS, 0),
+        outbox_waiting=backlog.waiting if backlog else None,
+        outbox_oldest_seconds=backlog.oldest_seconds if backlog else 0.0,
         counts=counts,
     )
+
+
+def _get_backlog() -> Backlog | None:
+    try:
+        return get_backlog()
+    except DatabaseError as error:
+        get_store().stats.count(ERRORS_PREFIX + type(error).__name__)
+        return None

@@ -1,7 +1,8 @@
 """The Lua that Redis runs for us, one key to each call so that a cluster can run it too.
 
 Kinds and layouts are those of `usercache.keys`: a lease is `L` and its token; a barrier is `B`
-and its holders, each a token and the millisecond at which that holder is given up.
+and its holders, each a token and the millisecond at which that holder is given up. What a
+writer does succeeds whatever lies under the key, be it of another type (hence `pcall`).
 """
 
 from typing import Final
@@ -29,8 +30,8 @@ return 1
 _HOLDERS: Final = f"""
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local held = redis.call('GET', KEYS[1])
-if held and held:sub(1, 1) ~= 'B' then held = nil end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' or held:sub(1, 1) ~= 'B' then held = nil end
 local kept, last = {{}}, 0
 local function keep(token, deadline)
   kept[#kept + 1] = token .. string.format('%0{DEADLINE_DIGITS}d', deadline)
@@ -58,7 +59,7 @@ LOWER_BARRIER: Final = (
 
 # KEYS[1] record key. A barrier stays: its writers have not finished.
 FORGET: Final = """
-local held = redis.call('GET', KEYS[1])
-if held and held:sub(1, 1) == 'B' then return 0 end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' and held:sub(1, 1) == 'B' then return 0 end
 return redis.call('DEL', KEYS[1])
 """

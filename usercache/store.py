@@ -13,7 +13,6 @@ which only costs a fill. `CAVEATS.md` says what is left open.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Final, NamedTuple, TypeVar
 
 from django.db import DatabaseError
@@ -33,7 +32,7 @@ from usercache.stats import (
     UNREADABLE_PREFIX,
     Stats,
 )
-from usercache.tiers import Tier, new_lease, new_token
+from usercache.tiers import Tier, new_lease
 
 logger = logging.getLogger(__name__)
 
@@ -100,29 +99,31 @@ class Store:
         ttl_ms = self._ttl_ms(conf.USERCACHE_TTL_SECONDS)
         self._first_answer(lambda tier: tier.set_pointer(key, pk, ttl_ms))
 
-    def raise_barriers(self, keys: Sequence[str]) -> bytes:
-        """Let nobody fill these keys until the returned token's barrier is lowered.
+    def raise_barriers(self, keys: Sequence[str], token: bytes) -> bool:
+        """Let nobody fill these keys until the token's barrier is lowered.
 
-        Must be called before the commit of what changes the users behind the keys.
+        Must be called before the commit of what changes the users behind the keys. Says whether
+        every process hears of it: not while Redis can't be reached.
         """
-        token = new_token()
-        self._everywhere(lambda tier: tier.raise_barriers(keys, token))
-        return token
+        return self._tell_all(lambda tier: tier.raise_barriers(keys, token))
 
-    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
-        """Invalidate the keys once the change is committed, and drop the pointers."""
+    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> bool:
+        """Invalidate the keys once the change is committed, and drop the pointers.
+
+        Says whether Redis confirmed; where it did not, somebody must do it later.
+        """
         self.stats.count(INVALIDATIONS, len(keys))
-        self._everywhere(lambda tier: tier.lower_barriers(keys, token, pointers))
+        return self._tell_all(lambda tier: tier.lower_barriers(keys, token, pointers))
 
-    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
-        """Invalidate keys whose change is already committed."""
+    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> bool:
+        """Invalidate keys whose change is already committed, and say whether Redis confirmed."""
         self.stats.count(INVALIDATIONS, len(keys))
-        self._everywhere(lambda tier: tier.forget(keys, pointers))
+        return self._tell_all(lambda tier: tier.forget(keys, pointers))
 
-    def forget_all(self) -> None:
-        """Invalidate every user."""
+    def forget_all(self) -> bool:
+        """Invalidate every user, and say whether Redis confirmed."""
         self.stats.count(INVALIDATIONS)
-        self._everywhere(lambda tier: tier.forget_all())
+        return self._tell_all(lambda tier: tier.forget_all())
 
     def inspect(self, key: str, codec: Codec) -> CachedState:
         """Say what a record key holds in the tier that would answer now."""
@@ -255,11 +256,17 @@ class Store:
                 pass
         return ask(self._local)
 
-    def _everywhere(self, tell: Callable[[Tier], None]) -> None:
+    def _tell_all(self, tell: Callable[[Tier], None]) -> bool:
         tell(self._local)
-        if self.shared is not None and self.shared.is_available():
-            with suppress(UnavailableError):  # counted by the guard, which opened the breaker
-                tell(self.shared)
+        if self.shared is None:
+            return True
+        if not self.shared.is_available(invalidates=True):
+            return False
+        try:
+            tell(self.shared)
+        except UnavailableError:  # counted by the guard, which opened the breaker
+            return False
+        return True
 
     def _ttl_ms(self, seconds: float) -> int:
         return int(seconds * MILLISECONDS * (1 - conf.USERCACHE_TTL_JITTER * self._random()))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db import connections, router
 
+from usercache import outbox
 from usercache.codec import Codec, Values, get_codec
 from usercache.identifiers import clean_pk, identifiers_of, normalise, spell_pointers
 from usercache.keys import pointer_key, record_key
-from usercache.process import get_store
+from usercache.process import get_store, is_in_transaction
 from usercache.store import CachedState
 from usercache.writes import Write
 
@@ -85,18 +86,19 @@ def invalidate_user(
     given = {"email": email, "username": username, "phone": phone}
     pointers = spell_pointers(codec.model, given)
     using = router.db_for_write(codec.model)
-    if not _is_in_transaction(using):
-        get_store().forget([record_key(pk)], pointers)
-        return
     write = Write(using)
-    write.announce([pk])
+    write.announce_new([pk])
     write.note_pointers(pointers)
     write.finish()
 
 
 def invalidate_all_users() -> None:
-    """Drop every user; a round trip per thousand keys. Writes that are under way stay announced."""
-    get_store().forget_all()
+    """Drop every user; a round trip per thousand keys. Writes that are under way stay announced.
+
+    While Redis can't be reached, it is remembered and done when it can.
+    """
+    if not get_store().forget_all():
+        outbox.note(outbox.get_alias(), [outbox.EVERYBODY])
 
 
 def inspect_user(user_id: object) -> CachedState:
@@ -154,7 +156,7 @@ def _look_up(codec: Codec, pk: Any) -> "User | None":
         record_key(pk),
         codec,
         partial(_load, codec, {"pk": pk}),
-        may_fill=not _is_in_transaction(router.db_for_write(codec.model)),
+        may_fill=not is_in_transaction(connections[router.db_for_write(codec.model)]),
     )
     return None if values is None else _build(codec, values)
 
@@ -177,10 +179,3 @@ def _build(codec: Codec, values: Values) -> "User":
     user = cast("User", codec.model.from_db(db, codec.field_set, values))
     setattr(user._state, READ_ONLY_MARK, True)
     return user
-
-
-def _is_in_transaction(using: str) -> bool:
-    connection = connections[using]
-    return connection.in_atomic_block or (
-        connection.connection is not None and not connection.autocommit
-    )

@@ -3,18 +3,24 @@
 A writer raises barriers on the record keys of all users it is about to change; after commit it
 takes them off, which deletes the records. Rolled back, it does neither: the barriers run out by
 their TTL, and until then those users are read from the database. See Note [One record key, three
-kinds of value] in `store.py`.
+kinds of value] in `store.py`, and Note [The outbox] in `outbox.py` for what Redis did not hear of.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from django.db import models, transaction
+from django.db import DatabaseError, connections, models, transaction
 
+from usercache import outbox, triggers
 from usercache.codec import get_codec
 from usercache.identifiers import identifiers_of, spell_pointers
 from usercache.keys import record_key
-from usercache.process import get_store
+from usercache.process import PROCESS, get_store
+from usercache.stats import ERRORS_PREFIX
+from usercache.tiers import new_token
+
+logger = logging.getLogger(__name__)
 
 BATCH: Final = 500
 """Users whose barriers go up in one round trip, and whose identifiers are read in one query."""
@@ -26,30 +32,49 @@ class Write:
     def __init__(self, using: str) -> None:
         """Begin a write on a database alias; nothing is announced yet."""
         self._using = using
-        self._barriers: list[tuple[list[str], bytes]] = []
+        self._token = new_token()
+        self._labels = outbox.spell_labels(PROCESS.token)
+        self._pks: list[Any] = []
         self._pointers: list[str] = []
+        self._may_have_rows = False
 
     @property
     def is_announced(self) -> bool:
         """Say whether any barrier is up."""
-        return bool(self._barriers)
+        return bool(self._pks)
 
     def announce(self, pks: Sequence[Any]) -> None:
-        """Raise the barriers of these users; one round trip for each 500 of them.
+        """Raise the barriers of rows about to be changed, and remember what leads to them.
 
-        Must come before the commit of the change; what was announced must be finished.
+        One round trip and one query for each 500 of them. Must come before the commit of the
+        change; what was announced must be finished.
+        """
+        codec = get_codec()
+        for batch in _batches(pks):
+            is_heard = self._raise_barriers(batch)
+            label = self._labels[0 if is_heard else 1]
+            for identifiers in outbox.read_identifiers(codec, self._using, batch, label):
+                self.note_pointers(spell_pointers(codec.model, identifiers))
+            if self._has_triggers():
+                self._may_have_rows = True
+            elif not is_heard:
+                self._note_in_outbox(batch)
+
+    def announce_new(self, pks: Sequence[Any]) -> None:
+        """Raise the barriers of rows just written, whose keys were not known before.
+
+        Within the transaction that is still before the commit. Somebody may have asked for these
+        ids already and been told "no such user".
         """
         for batch in _batches(pks):
-            keys = [record_key(pk) for pk in batch]
-            self._barriers.append((keys, get_store().raise_barriers(keys)))
+            if not self._raise_barriers(batch) and not self._has_triggers():
+                self._note_in_outbox(batch)
 
-    def note_rows(self, pks: Sequence[Any]) -> None:
-        """Remember the pointers that lead to these rows now; one query for each 500 of them."""
-        codec = get_codec()
-        rows = codec.model._base_manager.using(self._using)
-        for batch in _batches(pks):
-            for identifiers in rows.filter(pk__in=batch).values(*codec.identifiers):
-                self.note_pointers(spell_pointers(codec.model, identifiers))
+    def label(self) -> None:
+        """Label what is changed next, where it can't be said before which rows that will be."""
+        if self._has_triggers():
+            triggers.set_label(connections[self._using], self._labels[0])
+            self._may_have_rows = True
 
     def note_instance(self, user: models.Model) -> None:
         """Remember the pointers of the identifiers that this instance carries."""
@@ -67,9 +92,35 @@ class Write:
     def _lower(self) -> None:
         store = get_store()
         pointers = list(dict.fromkeys(self._pointers))
-        for keys, token in self._barriers:
-            store.lower_barriers(keys, token, pointers)
+        is_confirmed = True
+        for batch in _batches(self._pks):
+            keys = [record_key(pk) for pk in batch]
+            is_confirmed = store.lower_barriers(keys, self._token, pointers) and is_confirmed
             pointers = []
+        # The write is committed, and its response must say so, whatever happens to the outbox.
+        try:
+            self._update_outbox(is_confirmed=is_confirmed)
+        except DatabaseError as error:
+            store.stats.count(ERRORS_PREFIX + type(error).__name__)
+            logger.warning("The outbox could not be updated after a write: %s", error)
+
+    def _update_outbox(self, *, is_confirmed: bool) -> None:
+        if is_confirmed:
+            if self._may_have_rows:
+                outbox.settle(self._using, self._labels, self._pks)
+        elif not self._may_have_rows:
+            outbox.note(self._using, self._pks)
+
+    def _raise_barriers(self, pks: Sequence[Any]) -> bool:
+        self._pks += pks
+        return get_store().raise_barriers([record_key(pk) for pk in pks], self._token)
+
+    def _note_in_outbox(self, pks: Sequence[Any]) -> None:
+        outbox.note(self._using, pks, self._labels[1])
+        self._may_have_rows = True
+
+    def _has_triggers(self) -> bool:
+        return triggers.has_triggers(connections[self._using])
 
 
 def touches_cache(columns: Iterable[str] | None) -> bool:

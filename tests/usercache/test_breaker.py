@@ -16,6 +16,10 @@ def breaker(clock: Clock) -> Breaker:
     return Breaker(clock=clock, random=lambda: 0.0)
 
 
+def ask(breaker: Breaker, *, invalidates: bool = False, may_probe: bool = True) -> Permit:
+    return breaker.permit(invalidates=invalidates, may_probe=may_probe)
+
+
 def open_at_once(breaker: Breaker) -> None:
     assert breaker.failed(at_once=True)
 
@@ -24,9 +28,9 @@ def test_third_failure_in_a_row_opens(breaker: Breaker) -> None:
     """Two failures change nothing, the third opens."""
     assert not breaker.failed(at_once=False)
     assert not breaker.failed(at_once=False)
-    assert breaker.permit() is Permit.USE
+    assert ask(breaker) is Permit.USE
     assert breaker.failed(at_once=False)
-    assert breaker.permit() is Permit.REFUSE
+    assert ask(breaker) is Permit.REFUSE
 
 
 def test_success_forgets_failures(breaker: Breaker) -> None:
@@ -35,13 +39,13 @@ def test_success_forgets_failures(breaker: Breaker) -> None:
         breaker.failed(at_once=False)
         breaker.failed(at_once=False)
         breaker.succeeded()
-    assert breaker.permit() is Permit.USE
+    assert ask(breaker) is Permit.USE
 
 
 def test_failure_at_once_opens(breaker: Breaker) -> None:
     """A failed invalidation doesn't wait for two more."""
     open_at_once(breaker)
-    assert breaker.permit() is Permit.REFUSE
+    assert ask(breaker) is Permit.REFUSE
 
 
 def test_pauses_double_up_to_a_minute(breaker: Breaker, clock: Clock) -> None:
@@ -49,10 +53,10 @@ def test_pauses_double_up_to_a_minute(breaker: Breaker, clock: Clock) -> None:
     open_at_once(breaker)
     for pause in (2, 4, 8, 16, 32, 60, 60):
         clock.now += pause - 0.001
-        assert breaker.permit() is Permit.REFUSE
+        assert ask(breaker) is Permit.REFUSE
         clock.now += 0.001
-        assert breaker.permit() is Permit.PROBE
-        breaker.probed(healthy=False)
+        assert ask(breaker) is Permit.PROBE
+        breaker.stay_open()
 
 
 def test_pause_is_shortened_at_random(clock: Clock) -> None:
@@ -67,7 +71,7 @@ def test_one_caller_probes(breaker: Breaker, clock: Clock) -> None:
     """While one probes, the others are refused instead of waiting."""
     open_at_once(breaker)
     clock.now += 2
-    assert [breaker.permit() for _ in range(3)] == [Permit.PROBE, Permit.REFUSE, Permit.REFUSE]
+    assert [ask(breaker) for _ in range(3)] == [Permit.PROBE, Permit.REFUSE, Permit.REFUSE]
     assert breaker.state == "probing"
 
 
@@ -77,9 +81,9 @@ def test_healthy_probe_closes(breaker: Breaker, clock: Clock) -> None:
         open_at_once(breaker)
         assert breaker.seconds_to_probe == 2
         clock.now += 2
-        assert breaker.permit() is Permit.PROBE
-        breaker.probed(healthy=True)
-        assert breaker.permit() is Permit.USE
+        assert ask(breaker) is Permit.PROBE
+        assert breaker.close(breaker.refused_invalidations)
+        assert ask(breaker) is Permit.USE
         assert breaker.state == "closed"
 
 
@@ -89,11 +93,33 @@ def test_late_failure_of_an_open_breaker_changes_nothing(breaker: Breaker, clock
     clock.now += 1
     assert not breaker.failed(at_once=True)
     clock.now += 1
-    assert breaker.permit() is Permit.PROBE
+    assert ask(breaker) is Permit.PROBE
 
 
 def test_late_success_doesnt_close(breaker: Breaker) -> None:
     """A read that was under way says nothing about writes; only a probe closes."""
     open_at_once(breaker)
     breaker.succeeded()
-    assert breaker.permit() is Permit.REFUSE
+    assert ask(breaker) is Permit.REFUSE
+
+
+def test_caller_who_may_not_probe_leaves_it_to_others(breaker: Breaker, clock: Clock) -> None:
+    """Within a transaction nobody probes, since what recovery does would be part of it."""
+    open_at_once(breaker)
+    clock.now += 2
+    assert ask(breaker, may_probe=False) is Permit.REFUSE
+    assert ask(breaker) is Permit.PROBE
+
+
+def test_stays_open_for_what_was_refused_meanwhile(breaker: Breaker, clock: Clock) -> None:
+    """An invalidation refused since recovery read what was left must be carried out first."""
+    open_at_once(breaker)
+    clock.now += 2
+    assert ask(breaker) is Permit.PROBE
+    refused_before = breaker.refused_invalidations
+    assert ask(breaker) is Permit.REFUSE
+    assert ask(breaker, invalidates=True) is Permit.REFUSE
+    assert not breaker.close(refused_before)
+    assert ask(breaker) is Permit.REFUSE
+    assert breaker.close(breaker.refused_invalidations)
+    assert ask(breaker) is Permit.USE

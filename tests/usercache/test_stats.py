@@ -90,7 +90,8 @@ def test_cache_stats_prints_the_totals_of_all_processes(alice: User) -> None:
 
 
 @pytest.mark.redis
-def test_cache_stats_says_that_redis_is_away(settings: object) -> None:
+@pytest.mark.django_db
+def test_cache_stats_says_that_redis_is_away() -> None:
     """With Redis away the command still prints, and says that the counts are partial."""
     shared = get_store().shared
     assert shared is not None

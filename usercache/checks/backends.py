@@ -1,6 +1,6 @@
 """Checks of CACHES and DATABASES: the tiers suit the protocol, requests are no transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from django.conf import settings
@@ -11,7 +11,11 @@ from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django_redis.cache import RedisCache
 
+from usercache.codec import get_codec
 from usercache.conf import conf
+from usercache.models import PendingInvalidation
+from usercache.outbox import get_alias
+from usercache.triggers import has_triggers, is_installed
 
 LONGEST_TIMEOUT_SECONDS: Final = 1.0
 """What a request may lose to a Redis that hangs before it is worse than asking the database."""
@@ -47,6 +51,27 @@ def check_databases(**_kwargs: Any) -> list[CheckMessage]:
         for alias in connections
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]
         or not connections[alias].settings_dict["AUTOCOMMIT"]
+    ]
+
+
+def check_triggers(*, databases: Collection[str] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """Check that the user table has the triggers that the settings ask for (W017).
+
+    Run by `migrate` and by `check --database`, since it asks the database.
+    """
+    alias = get_alias()
+    connection = connections[alias]
+    if alias not in (databases or ()) or not has_triggers(connection):
+        return []
+    tables = connection.introspection.table_names()
+    if PendingInvalidation._meta.db_table not in tables or is_installed(connection, get_codec()):
+        return []
+    return [
+        CheckWarning(
+            "The user table's triggers don't watch the columns of USERCACHE_FIELDS.",
+            hint="Run manage.py migrate, which installs them anew.",
+            id="usercache.W017",
+        )
     ]
 
 

@@ -40,4 +40,14 @@ def _lines(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Misses", f"{snapshot.misses:,}"),
         ("Fills refused", f"{snapshot.fills_refused:,}"),
         ("Invalidations", f"{snapshot.invalidations:,}"),
+        ("Outbox", _describe_outbox(snapshot)),
     ]
+
+
+def _describe_outbox(snapshot: Snapshot) -> str:
+    if snapshot.outbox_waiting is None:
+        return "unknown; the database can't be asked"
+    if not snapshot.outbox_waiting:
+        return "empty"
+    age = snapshot.outbox_oldest_seconds
+    return f"{snapshot.outbox_waiting:,} waiting, the oldest for {age:.1f} s"

@@ -1,0 +1,47 @@
+"""Keep the cache true to changes that nobody announced, such as raw SQL or another service's."""
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from usercache.relay import Relay
+
+SHORTEST_POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 60.0
+
+
+class Command(BaseCommand):
+    """Carry the outbox out as it fills, until SIGTERM or SIGINT."""
+
+    help = (
+        "Carries out invalidations that were left in the outbox, as they come. Runs until SIGTERM; "
+        "several may run at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the pause between two looks."""
+        parser.add_argument(
+            "--poll",
+            type=_poll_seconds,
+            default=0.5,
+            metavar="SECONDS",
+            help="look at least this often, also when nobody calls (default: 0.5)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, and say at the end how much was done."""
+        relay = Relay(poll_seconds=options["poll"])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: relay.stop())
+        self.stdout.write("Relaying invalidations; SIGTERM ends it.")
+        self.stdout.flush()
+        done = relay.run()
+        self.stdout.write(f"Ended after {done} invalidations.")
+
+
+def _poll_seconds(text: str) -> float:
+    seconds = float(text)
+    if not SHORTEST_POLL_SECONDS <= seconds <= LONGEST_POLL_SECONDS:
+        raise ValueError(text)  # argparse says which argument, and what was given
+    return seconds

@@ -1,0 +1,26 @@
+"""The outbox: committed changes of users whom the cache may still hold as they were."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class PendingInvalidation(models.Model):
+    """A user whom Redis must be told to forget; the row goes once Redis has confirmed it.
+
+    On PostgreSQL triggers write it, whoever makes the change; elsewhere the ORM's path does,
+    where it could not raise the barrier. See Note [The outbox] in `outbox.py`.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    # Text and no foreign key: the row outlives the user, whatever the key's type.
+    user_id = models.CharField(max_length=255)
+    # Of the write that will take the row away itself; empty where nobody will.
+    write_label = models.CharField(max_length=32, blank=True, db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["write_label"], name="usercache_outbox_label")]
+
+    def __str__(self) -> str:
+        """Say who is to be forgotten."""
+        return f"invalidation of user {self.user_id}"
