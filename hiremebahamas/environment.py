@@ -131,6 +131,7 @@ def _redis_cache(url: str) -> dict[str, Any]:
         "LOCATION": url,
         "KEY_PREFIX": "hmb",
         "OPTIONS": {
+            "CONNECTION_POOL_CLASS": "usercache.deadlines.DeadlinePool",
             # redis-py's own defaults retry for seconds and change with every major version. A
             # Redis that hangs may cost a request one timeout, once; the breaker does the rest.
             "CONNECTION_POOL_KWARGS": {
