@@ -75,7 +75,7 @@ class DeadlineMixin(AbstractConnection):
     """Put before a connection class of redis-py, bounds its answers by its `socket_timeout`."""
 
     def _connect(self) -> Any:
-        sock = super()._connect()  # type: ignore[safe-super, no-untyped-call]  # redis-py's, by way of the class after this
+        sock = super()._connect()  # type: ignore[safe-super, no-untyped-call]  # redis-py's
         if self.socket_timeout is None:
             return sock
         return DeadlineSocket(sock, self.socket_timeout)

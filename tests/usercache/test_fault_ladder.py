@@ -1,0 +1,128 @@
+"""Every function of the store under every fault: an answer, no older row, at most one time-out."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import User
+from tests.caches import lead_shared_alias
+from tests.servers.redis_server import RedisServer
+from tests.servers.tcp_proxy import TcpProxy
+from tests.usercache.redis_faults import FAULTS, Fault
+from usercache.codec import Codec, Values
+from usercache.process import get_store
+from usercache.store import Store
+from usercache.tiers import new_token
+
+pytestmark = pytest.mark.redis
+
+KEY, COLD_KEY = "user:id:7", "user:id:8"
+POINTER = "user:email:alice@example.com"
+OLD: Values = (7, "old@example.com")
+NEW: Values = (7, "new@example.com")
+CODEC = Codec(User, ("id", "email"), "k" * 32)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(Path(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxy(server: RedisServer) -> Iterator[TcpProxy]:
+    with TcpProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(server: RedisServer, proxy: TcpProxy, settings: Settings) -> Store:
+    """Return a store that is connected, with one user in Redis and a pointer to him."""
+    with server.client() as client:
+        client.flushall()
+    lead_shared_alias(settings, f"redis://127.0.0.1:{proxy.port}/0")
+    store = get_store()
+    assert look_up(store, OLD) == OLD
+    store.set_pointer(POINTER, "7")
+    return store
+
+
+def look_up(store: Store, row: Values) -> Values | None:
+    return store.look_up(KEY, CODEC, lambda: row, may_fill=True)
+
+
+def look_up_cold(store: Store) -> None:
+    assert store.look_up(COLD_KEY, CODEC, lambda: NEW, may_fill=True) == NEW
+
+
+def write(store: Store) -> None:
+    token = new_token()
+    store.raise_barriers([KEY], token)
+    assert look_up(store, NEW) == NEW
+    store.lower_barriers([KEY], token, [POINTER])
+    assert look_up(store, NEW) == NEW
+
+
+def forget(store: Store) -> None:
+    store.forget([KEY], [POINTER])
+    assert look_up(store, NEW) == NEW
+
+
+def forget_all(store: Store) -> None:
+    store.forget_all()
+    assert look_up(store, NEW) == NEW
+
+
+def look_up_warm(store: Store) -> None:
+    assert look_up(store, OLD) == OLD
+
+
+def follow_pointer(store: Store) -> None:
+    assert store.get_pointer(POINTER) in ("7", None)
+
+
+def set_pointer(store: Store) -> None:
+    store.set_pointer(POINTER, "7")
+
+
+def inspect(store: Store) -> None:
+    assert store.inspect(KEY, CODEC).state in ("record", "nothing", "unreachable")
+
+
+def deliver_counts(store: Store) -> None:
+    if store.add_totals({"hits_redis": 1}):
+        totals = store.get_totals()
+        assert totals is None or totals["hits_redis"] >= 1
+    else:
+        assert store.get_totals() is None or store.shared is not None
+
+
+FUNCTIONS: list[Callable[[Store], None]] = [
+    look_up_warm,
+    look_up_cold,
+    follow_pointer,
+    set_pointer,
+    write,
+    forget,
+    forget_all,
+    inspect,
+    deliver_counts,
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_function_under_fault(
+    function: Callable[[Store], None],
+    fault: Fault,
+    store: Store,
+    server: RedisServer,
+    proxy: TcpProxy,
+) -> None:
+    """Nothing is raised, nothing older than a write returned, and one time-out waited for."""
+    with fault(server, proxy):
+        function(store)
+        look_up_cold(store)
+    assert store.stats.peek().get("errors_TimeoutError", 0) <= 1
