@@ -28,7 +28,9 @@ from tests.usercache.stepping import (
 )
 from usercache import shared
 from usercache.conf import conf
-from usercache.process import PROCESS
+from usercache.keys import record_key
+from usercache.models import PendingInvalidation
+from usercache.process import PROCESS, carry_out
 from usercache.stats import Stats
 from usercache.store import Store
 from usercache.users import get_user_by_id
@@ -55,6 +57,10 @@ class World:
         self.moved: set[Actor] = set()
         self.twins: dict[Actor, Actor] = {}
         """Who may begin only after whom: orders that differ by a swap of equals are one order."""
+
+    def evictor(self) -> Actor:
+        """Make somebody who takes the key out of Redis, whatever it holds."""
+        return Actor("evictor", self._evict)
 
     def reader(self) -> Actor:
         """Make somebody who looks the user up once."""
@@ -94,6 +100,10 @@ class World:
     def note_commit(self) -> None:
         """Count a commit, in the moment after it and before the invalidation."""
         self.committed += 1
+
+    def _evict(self) -> None:
+        gate("evict")
+        caches[conf.USERCACHE_SHARED_ALIAS].delete(record_key(self.pk))
 
     def _read(self) -> object:
         with connection.execute_wrapper(_gate_before("SELECT", "load")):
@@ -186,8 +196,13 @@ def run(
     cast: Callable[[World], Sequence[Actor]],
     *,
     is_warm: bool = False,
+    loses_keys: bool = False,
 ) -> None:
-    """Play one schedule and fail where anything stale was or is served."""
+    """Play one schedule and fail where anything stale was or is served.
+
+    Where the key may be lost, as by eviction, a read may be stale, but nothing may stay so once
+    the outbox is carried out.
+    """
     User.objects.filter(pk=pk).update(token_version=0)
     caches[conf.USERCACHE_SHARED_ALIAS].clear()
     if is_warm:
@@ -195,9 +210,11 @@ def run(
     world = World(pk)
     actors = cast(world)
     play(actors, choices, world.can_step, world.step)
+    if loses_keys:
+        carry_out(overdue_only=False)
     for actor, began in world.began.items():
         assert actor.result is not None
-        assert actor.result >= began, f"stale read in schedule {choices.taken}"  # type: ignore[operator]
+        assert loses_keys or actor.result >= began, f"stale read in schedule {choices.taken}"  # type: ignore[operator]
     row = User.objects.values_list("token_version", flat=True).get(pk=pk)
     assert row == world.committed
     user = get_user_by_id(pk)
@@ -219,6 +236,24 @@ ONE_WRITER = {
 COMMITTING = [update, save, update_at_once, roll_back_to_savepoint]
 GATES = ["", "", "", "raise_barriers", "update", "commit", "lower_barriers"]
 """Where a writer drawn by chance is killed; mostly nowhere."""
+
+
+@pytest.mark.parametrize("crash_at", ["", "lower_barriers"], ids=["finishes", "is killed"])
+def test_lost_barrier(make_user: MakeUser, crash_at: str) -> None:
+    """A barrier may be evicted and its writer killed: what stays behind, the outbox puts right."""
+    pk = make_user("alice").pk
+    for choices in every_schedule():
+        run(
+            pk,
+            choices,
+            lambda world: [
+                world.reader(),
+                world.writer(update_at_once, crash_at),
+                world.evictor(),
+            ],
+            loses_keys=True,
+        )
+    assert not PendingInvalidation.objects.exists()
 
 
 @pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
