@@ -14,6 +14,7 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.raw_tiers import RawLocalTier, RawRedis, RawTier
 from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
 from tests.servers.redis_server import RedisServer
+from usercache.conf import conf
 
 
 @pytest.fixture(scope="session")
@@ -65,4 +66,5 @@ def raw_tier(request: pytest.FixtureRequest, settings: Settings) -> RawTier:
         tier: RawTier = request.getfixturevalue("raw_redis")
         return tier
     settings.USERCACHE_SHARED_ALIAS = ""
+    settings.USERCACHE_LOCAL_TTL_SECONDS = conf.USERCACHE_TTL_SECONDS  # longer than any test takes
     return RawLocalTier()

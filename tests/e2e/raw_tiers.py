@@ -75,7 +75,8 @@ class RawLocalTier:
     def read(self) -> dict[str, bytes]:
         prefix = self._cache.make_key("")
         keys = [key.removeprefix(prefix) for key in self._pickles]
-        return {key: cast(bytes, self._cache.get(key)) for key in keys}
+        entries = {key: cast("bytes | None", self._cache.get(key)) for key in keys}
+        return {key: entry for key, entry in entries.items() if entry is not None}  # not expired
 
     def write(self, key: str, value: bytes) -> None:
         self._cache.set(key, value)
