@@ -17,5 +17,7 @@ class UserCacheConfig(AppConfig):
 
         for check in checks.ALL:
             register(check, Tags.caches)
+        for check in checks.DEPLOY:
+            register(check, Tags.caches, deploy=True)
         receivers.connect()
         setting_changed.connect(process.follow_settings)

@@ -207,7 +207,7 @@ def bad_tokens(user: User, signing_key: str) -> Iterator[tuple[str, str]]:
     yield "three dots", "a.b.c"
     yield "expired", sign(exp=past)
     yield "foreign key", sign("another key of thirty-two bytes!!")
-    yield "unsigned", jwt.encode(claims, None, "none")
+    yield "unsigned", jwt.encode(claims, "", "none")
     yield "cut", sign()[:-2]
     yield "refresh token", start_session(user=user).refresh_token
     yield "no type", sign(token_type=...)
@@ -276,7 +276,7 @@ def test_bad_refresh_token_is_a_401(
     good = jwt.decode(start_session(user=alice).refresh_token, key, ["HS256"])
     access_token = AccessToken.mint(user_id=alice.pk, token_version=alice.token_version)
     bad = [access_token, "garbage", "é", "\U0001f3dd", jwt.encode(good, "x" * 32, "HS256")]
-    bad += [jwt.encode(good | {"exp": 1}, key, "HS256"), jwt.encode(good, None, "none")]
+    bad += [jwt.encode(good | {"exp": 1}, key, "HS256"), jwt.encode(good, "", "none")]
     values: list[Any] = [None, [], {}, "x", ...]
     for name in ("sid", "user_id", "token_version", "token_type", "exp", "jti"):
         for value in values:

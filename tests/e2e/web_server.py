@@ -40,7 +40,9 @@ class WebServer(Server):
 
     def who_answered(self, agent: str) -> set[str]:
         """Return the ids of the processes that are known to have answered this user agent."""
-        return set(re.findall(rf"^answered by (\S+) to {re.escape(agent)}$", self.read_log(), re.MULTILINE))
+        return set(
+            re.findall(rf"^answered by (\S+) to {re.escape(agent)}$", self.read_log(), re.MULTILINE)
+        )
 
     def _environment(self) -> Mapping[str, str]:
         pool = {"DATABASE_POOL_MAX_CONNECTIONS": str(THREADS)}

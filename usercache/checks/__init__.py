@@ -6,6 +6,7 @@ from typing import Final
 from django.core.checks import CheckMessage
 
 from usercache.checks.backends import check_aliases, check_databases
+from usercache.checks.exposure import check_exposure
 from usercache.checks.settings import check_settings, check_signing_key
 from usercache.checks.whitelist import check_fields, check_query_set
 
@@ -17,3 +18,6 @@ ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_aliases,
     check_databases,
 )
+
+DEPLOY: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (check_exposure,)
+"""Those of `check --deploy` alone."""
