@@ -1,5 +1,6 @@
 """The shared tier's entry in CACHES, for each thing that REDIS_URL can lead to."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -91,9 +92,31 @@ def _socket(address: RedisAddress, _options: RedisOptions) -> tuple[str, dict[st
     return f"unix://{quote(address.path)}?db={address.database}", {}
 
 
-_TOPOLOGIES = {
+def _sentinel(address: RedisAddress, options: RedisOptions) -> tuple[str, dict[str, Any]]:
+    login = {"username": options.sentinel_username, "password": options.sentinel_password}
+    return f"redis://{quote(address.service)}/{address.database}", {
+        "SENTINELS": [tuple(node) for node in address.nodes],
+        "SENTINEL_KWARGS": {name: value for name, value in login.items() if value},
+        "CONNECTION_FACTORY": "usercache.sentinels.PrimaryConnectionFactory",
+        "CONNECTION_POOL_CLASS": "usercache.sentinels.PrimaryPool",
+    }
+
+
+def _cluster(address: RedisAddress, _options: RedisOptions) -> tuple[list[str], dict[str, Any]]:
+    scheme = "rediss" if address.is_encrypted else "redis"
+    return [f"{scheme}://{_quote_host(host)}:{port}" for host, port in address.nodes], {
+        "CLIENT_CLASS": "usercache.cluster.ClusterClient",
+        "CONNECTION_FACTORY": "usercache.cluster.ClusterConnectionFactory",
+    }
+
+
+_TOPOLOGIES: dict[
+    Topology, Callable[[RedisAddress, RedisOptions], tuple[str | list[str], dict[str, Any]]]
+] = {
     Topology.SERVER: _server,
     Topology.SOCKET: _socket,
+    Topology.SENTINEL: _sentinel,
+    Topology.CLUSTER: _cluster,
 }
 
 

@@ -11,7 +11,9 @@ from pytest_django import Settings
 
 from hiremebahamas.redis_urls import parse_redis_url
 from hiremebahamas.shared_cache import RedisOptions, redis_cache
+from tests.servers.redis_cluster import ClusterServers
 from tests.servers.redis_server import RedisServer
+from tests.servers.sentinel_set import SERVICE, SentinelSet
 from tests.servers.server import HOST
 from tests.servers.tls_proxy import TLSProxy
 
@@ -19,6 +21,7 @@ TIMEOUT_SECONDS = 0.25
 MAX_CONNECTIONS = 50
 PASSWORD = "conch:salad@noon/%"
 QUOTED_PASSWORD = "conch%3Asalad%40noon%2F%25"
+SENTINEL_PASSWORD = "guava-duff"
 # What README.md tells operators to grant, and nothing else.
 PERMISSIONS = (
     "~hmb:* -@all +@connection +get +set +del +eval +time +pttl +hincrby +hgetall +scan +wait "
@@ -35,6 +38,7 @@ class Deployment:
     ca_certs: str = ""
     client_cert: str = ""
     client_key: str = ""
+    sentinel_password: str = ""
 
     def use(self, settings: Settings) -> None:
         """Let the shared alias lead here, to an empty Redis."""
@@ -45,6 +49,7 @@ class Deployment:
             ca_certs=self.ca_certs,
             client_cert=self.client_cert,
             client_key=self.client_key,
+            sentinel_password=self.sentinel_password,
         )
         entry = redis_cache(parse_redis_url(self.url), options)
         settings.CACHES = settings.CACHES | {settings.USERCACHE_SHARED_ALIAS: entry}
@@ -86,6 +91,22 @@ def deploy_tls(directory: Path, host: str = HOST) -> Iterator[Deployment]:
         yield Deployment(url, flusher(server), str(ca_certs), str(cert), str(key))
 
 
+@contextmanager
+def deploy_sentinel(directory: Path) -> Iterator[Deployment]:
+    """Run three sentinels with their own password over a primary and a replica with another."""
+    with SentinelSet(directory, PASSWORD, SENTINEL_PASSWORD) as servers:
+        url = f"redis+sentinel://:{QUOTED_PASSWORD}@{servers.addresses}/{SERVICE}/0"
+        yield Deployment(url, flusher(servers.primary), sentinel_password=SENTINEL_PASSWORD)
+
+
+@contextmanager
+def deploy_cluster(directory: Path) -> Iterator[Deployment]:
+    """Run a cluster of three primaries and their replicas; two of its nodes are told."""
+    with ClusterServers(directory, PASSWORD) as servers:
+        known = ",".join(servers.addresses.split(",")[:2])
+        yield Deployment(f"redis+cluster://:{QUOTED_PASSWORD}@{known}", servers.flush)
+
+
 def flusher(server: RedisServer) -> Callable[[], object]:
     """Return a function that empties the server past its users and its TLS."""
 
@@ -100,4 +121,6 @@ DEPLOYMENTS: dict[str, Callable[[Path], AbstractContextManager[Deployment]]] = {
     "unix": deploy_unix,
     "acl": deploy_acl,
     "tls": deploy_tls,
+    "sentinel": deploy_sentinel,
+    "cluster": deploy_cluster,
 }

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from usercache import scripts
+from usercache.cluster import ClusterRedis
 from usercache.conf import conf
 from usercache.keys import PROBE, TOTALS, USERS_PATTERN
 
@@ -108,17 +109,20 @@ class SharedTier:
     def probe(self) -> None:
         """Write, read and delete a key of our own: a read alone doesn't notice a replica.
 
+        In a cluster, do so on every primary: an invalidation may be owed to each of them.
+
         Raises:
             ProbeFailedError: Redis answered, but not with what was written.
         """
-        key, sent = self._prefix + PROBE, b"probe"
+        sent = b"probe"
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(key, sent, px=PROBE_TTL_MS)
-            pipe.get(key)
-            pipe.delete(key)
-            _, received, _ = pipe.execute()
-        if received != sent:
-            raise ProbeFailedError(f"Redis returned {received!r} for a key just set to {sent!r}.")
+            for key in self._probe_keys():
+                pipe.set(key, sent, px=PROBE_TTL_MS)
+                pipe.get(key)
+                pipe.delete(key)
+            received = pipe.execute()[1::3]
+        if any(answer != sent for answer in received):
+            raise ProbeFailedError(f"Redis returned {received!r} for keys just set to {sent!r}.")
 
     def add_totals(self, counts: Mapping[str, int]) -> None:
         """Add this process's counts to what all processes counted."""
@@ -132,6 +136,9 @@ class SharedTier:
         totals = cast("dict[bytes, bytes]", self._client.hgetall(self._prefix + TOTALS))
         return {name.decode(): int(count) for name, count in totals.items()}
 
+    def _probe_keys(self) -> list[str]:
+        return [f"{self._prefix}{PROBE}{tag}" for tag in _key_tags(self._client)]
+
     def _forget_full_keys(self, full_keys: Sequence[bytes]) -> None:
         if full_keys:
             with self._client.pipeline(transaction=False) as pipe:
@@ -143,6 +150,10 @@ class SharedTier:
 def connect(alias: str) -> SharedTier:
     """Return the tier on a django-redis alias of CACHES."""
     return SharedTier(cast("RedisCache[Any]", caches[alias]))
+
+
+def _key_tags(client: object) -> list[str]:
+    return client.key_tags() if isinstance(client, ClusterRedis) else [""]
 
 
 def _milliseconds(seconds: float) -> int:

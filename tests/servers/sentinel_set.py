@@ -1,0 +1,104 @@
+"""A primary, its replica, and three sentinels that put the one in the other's place."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self, cast
+
+from redis import Redis, RedisError
+
+from tests.servers.binaries import find_redis
+from tests.servers.redis_server import RedisServer
+from tests.servers.server import HOST
+from tests.waiting import wait_until
+
+SERVICE = "hmbPrimary"
+SENTINELS = 3
+QUORUM = 2
+# As quick as sentinels get: the suite waits for them.
+DOWN_AFTER_MS = 500
+FAILOVER_TIMEOUT_MS = 2000
+QUICK_SYNC = ("--repl-diskless-sync-delay", "0")
+
+
+class SentinelServer(RedisServer):
+    """One sentinel."""
+
+    def __init__(self, directory: Path, primary: RedisServer, password: str) -> None:
+        """Watch this primary; `password` is the sentinel's own."""
+        super().__init__(directory, "--sentinel", password=password)
+        self._primary = primary
+
+    def _command(self) -> Sequence[str | Path]:
+        # It writes into this file what it learns.
+        config = self.directory / "sentinel.conf"
+        config.write_text(
+            f"bind {HOST}\n"
+            f"port {self.port}\n"
+            f'requirepass "{self.password}"\n'
+            f'sentinel sentinel-pass "{self.password}"\n'
+            f"sentinel monitor {SERVICE} {HOST} {self._primary.port} {QUORUM}\n"
+            f'sentinel auth-pass {SERVICE} "{self._primary.password}"\n'
+            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
+            f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}\n"
+        )
+        return (find_redis(), config, "--sentinel")
+
+
+class SentinelSet:
+    """Five servers on loopback: `with SentinelSet(directory, ...) as sentinels`."""
+
+    def __init__(self, directory: Path, password: str, sentinel_password: str) -> None:
+        """Keep their files in `directory`."""
+        names = ("primary", "replica", *(f"sentinel{n}" for n in range(SENTINELS)))
+        first, second, *others = (directory / name for name in names)
+        for folder in (first, second, *others):
+            folder.mkdir()
+        self.primary = RedisServer(first, *QUICK_SYNC, password=password)
+        replicaof = ("--replicaof", HOST, str(self.primary.port))
+        self.replica = RedisServer(second, *QUICK_SYNC, *replicaof, password=password)
+        self.sentinels = [
+            SentinelServer(folder, self.primary, sentinel_password) for folder in others
+        ]
+        self._stack = ExitStack()
+
+    @property
+    def addresses(self) -> str:
+        """The sentinels, as a URL names them."""
+        return ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
+
+    def wait_for_primary(self, server: RedisServer) -> None:
+        """Wait until all running sentinels agree on who is the primary."""
+        wait_until(
+            lambda: all(s["port"] == server.port and s["flags"] == "master" for s in self._see()),
+            "the sentinels agree on a primary",
+        )
+
+    def __enter__(self) -> Self:
+        """Start, and wait until everybody knows everybody."""
+        for server in (self.primary, self.replica, *self.sentinels):
+            self._stack.enter_context(server)
+        wait_until(self._is_complete, "the sentinels know each other and the replica")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop them all."""
+        self._stack.close()
+
+    def _is_complete(self) -> bool:
+        seen = [(s["num-slaves"], s["num-other-sentinels"]) for s in self._see()]
+        with self.replica.client() as replica:
+            linked = replica.info("replication")["master_link_status"] == "up"
+        return linked and seen == [(1, SENTINELS - 1)] * SENTINELS
+
+    def _see(self) -> list[dict[str, Any]]:
+        return [state for sentinel in self.sentinels if (state := _state(sentinel.client()))]
+
+
+def _state(client: "Redis") -> dict[str, Any]:
+    with client:
+        try:
+            states = cast("dict[str, dict[str, Any]]", client.sentinel_masters())
+        except RedisError:
+            return {}
+        return states[SERVICE]
