@@ -40,6 +40,8 @@ def test_own_settings_are_clean() -> None:
         ("USERCACHE_LEASE_WAIT_SECONDS", -0.1, "E002"),
         ("USERCACHE_BARRIER_TTL_SECONDS", 0, "E002"),
         ("USERCACHE_STATS_FLUSH_SECONDS", 0, "E002"),
+        ("USERCACHE_WAIT_REPLICAS", 1.5, "E001"),
+        ("USERCACHE_WAIT_REPLICAS", -1, "E002"),
         ("USERCACHE_TTL", 300, "W003"),
         ("USERCACHE_SIGNING_KEY", "", "E004"),
         ("USERCACHE_SIGNING_KEY", "k" * 31, "E004"),

@@ -73,6 +73,12 @@ class ClusterClient(DefaultClient):
             found = zip(full_keys.values(), pipe.execute(), strict=True)
         return {key: self.decode(value) for key, value in found if value is not None}
 
+    def keys(
+        self, search: str, version: int | None = None, client: Redis | None = None
+    ) -> list[str]:
+        """Return the keys that match, of all nodes: KEYS would be asked of one."""
+        return list(self.iter_keys(search, client=client, version=version))
+
 
 def _connect(addresses: list[tuple[str, int]], **kwargs: Any) -> RedisCluster:
     # Whoever gets an error asks again if he likes; for us that is the breaker.

@@ -9,6 +9,7 @@ from redis.cluster import ClusterNode, RedisCluster, get_node_name
 from redis.exceptions import (
     AskError,
     ClusterDownError,
+    MaxConnectionsError,
     MovedError,
     RedisError,
     SlotNotCoveredError,
@@ -130,29 +131,32 @@ def exchange(cluster: RedisCluster, commands: Sequence[Command]) -> bool:
 
 
 def _run(batches: Sequence[Batch]) -> bool:
-    timeouts, written = 0, list[Batch]()
+    errors, written = list[RedisError](), list[Batch]()
     try:
         for batch in batches:
             try:
-                if timeouts:
+                if _has_waited(errors):
                     raise RedisTimeoutError("Another node had been waited for already.")
                 batch.write()
                 written.append(batch)
             except (RedisConnectionError, RedisTimeoutError) as error:
-                timeouts += isinstance(error, RedisTimeoutError)
+                errors.append(error)
                 batch.fail(error)
-        failures = len(batches) - len(written)
         for batch in written:
             try:
-                batch.read(may_wait=not timeouts)
+                batch.read(may_wait=not _has_waited(errors))
             except (RedisConnectionError, RedisTimeoutError) as error:
-                timeouts += isinstance(error, RedisTimeoutError)
-                failures += 1
+                errors.append(error)
                 batch.fail(error)
     finally:
         for batch in batches:
             batch.end()
-    return not failures
+    # Our own pool at its bound says nothing about the nodes.
+    return all(isinstance(error, MaxConnectionsError) for error in errors)
+
+
+def _has_waited(errors: Sequence[RedisError]) -> bool:
+    return any(isinstance(error, RedisTimeoutError) for error in errors)
 
 
 def _sort(cluster: RedisCluster, commands: Sequence[Command]) -> list[Batch]:

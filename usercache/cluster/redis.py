@@ -1,7 +1,7 @@
 """A client of a whole cluster, and its pipeline, with the methods that `redis.Redis` has."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from redis._parsers import Encoder
 from redis.cluster import RedisCluster
@@ -21,6 +21,7 @@ class ClusterRedis(RedisClusterCommands):
     key (SCAN, FLUSHDB, INFO) go redis-py's own way, retries and waits included.
     """
 
+    _is_async_client: Literal[False] = False
     read_from_replicas = False
 
     def __init__(self, topology: Topology) -> None:
@@ -100,6 +101,8 @@ class ClusterPipeline(CoreCommands):
     WAIT goes to each of the nodes that the commands before it go to, and answers with the
     smallest number of replicas.
     """
+
+    _is_async_client: Literal[False] = False
 
     def __init__(self, client: ClusterRedis) -> None:
         """Begin with no command."""
