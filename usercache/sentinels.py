@@ -18,6 +18,7 @@ sentinels themselves (their password, as a rule) in SENTINEL_KWARGS.
 
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
@@ -25,9 +26,11 @@ from urllib.parse import unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django_redis.pool import ConnectionFactory
 from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 from redis.sentinel import (
     MasterNotFoundError,
     Sentinel,
@@ -42,6 +45,7 @@ Address = tuple[str, int]
 Answer = Address | RedisError
 
 _SHARED_WITH_SENTINELS: Final = ("socket_", "ssl", "retry")
+CHECK_SECONDS: Final = 1.0
 _PRIMARY: Final = (b"master", "master")
 
 
@@ -54,6 +58,7 @@ class PrimaryFinder(Sentinel):
 
     def __init__(self, sentinels: list[Address], wait_seconds: float, **kwargs: Any) -> None:
         """Take the sentinels' addresses and how long to wait for any of them."""
+        kwargs.setdefault("retry", Retry(NoBackoff(), 0))
         super().__init__(sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
         self._wait_seconds = wait_seconds
 
@@ -95,13 +100,13 @@ class PrimaryFinder(Sentinel):
 class PrimaryConnection(SentinelManagedConnection):
     """A connection that is given up where it leads to a replica."""
 
-    def on_connect(self) -> None:
+    def on_connect_check_health(self, check_health: bool = True) -> None:
         """Log in, then see what the server is: sentinels may not know yet that it was replaced.
 
         Raises:
             NotPrimaryError: it is a replica.
         """
-        super().on_connect()  # type: ignore[no-untyped-call]
+        super().on_connect_check_health(check_health)
         self.send_command("ROLE")  # type: ignore[no-untyped-call]
         role, *_ = self.read_response()
         if role not in _PRIMARY:
@@ -113,13 +118,32 @@ class PrimarySSLConnection(PrimaryConnection, SentinelManagedSSLConnection):
 
 
 class PrimaryPool(SentinelConnectionPool):
-    """Connections to whichever server is the primary."""
+    """Connections to whichever server is the primary.
+
+    While it is in use, the sentinels are asked once a second whether it still is: one that was
+    replaced may be up, and take writes, for ten seconds more, or for as long as it is cut off
+    from them. Then its connections are dropped.
+    """
 
     def __init__(self, service_name: str, sentinel_manager: Sentinel, **kwargs: Any) -> None:
         """Take what `SentinelConnectionPool` does; `ssl` says whether to encrypt."""
         encrypt = kwargs.pop("ssl", False)
         kwargs["connection_class"] = PrimarySSLConnection if encrypt else PrimaryConnection
         super().__init__(service_name, sentinel_manager, **kwargs)  # type: ignore[no-untyped-call]
+        self._check_at = time.monotonic() + CHECK_SECONDS
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Return a connection to the primary, as of the last check."""
+        now = time.monotonic()
+        if now >= self._check_at:
+            # Two threads may come at once; then they both ask.
+            self._check_at = now + CHECK_SECONDS
+            start_thread("usercache-sentinel", self._check)
+        return super().get_connection(*args, **options)
+
+    def _check(self) -> None:
+        with suppress(RedisError):  # whoever needs another connection will hear of it
+            self.get_master_address()  # type: ignore[no-untyped-call]
 
 
 class PrimaryConnectionFactory(ConnectionFactory[Redis, ConnectionPool, Any]):

@@ -66,7 +66,7 @@ class ClusterServers:
                     return node
         raise LookupError(f"Nobody serves slot {slot}.")
 
-    def replica_of(self, primary: ClusterServer) -> ClusterServer:
+    def replica_of(self, primary: RedisServer) -> ClusterServer:
         """Return the node that follows this primary."""
         for node in self.nodes:
             role = ask(node, "ROLE")
@@ -78,6 +78,18 @@ class ClusterServers:
         """Empty every primary."""
         for node in self.primaries():
             ask(node, "FLUSHALL")
+
+    def switch(self, primary: RedisServer) -> None:
+        """Put this primary's replica in its place, with its consent."""
+        ask(self.replica_of(primary), "CLUSTER", "FAILOVER")
+
+    def restore(self) -> None:
+        """After a primary was killed and replaced, let it follow the new one."""
+        for node in self.nodes:
+            if not node.is_running:
+                node.start()
+        wait_until(self._is_complete, "every primary has its replica again")
+        self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
         """Wait until every slot is served, by the word of each node that answers."""
@@ -122,9 +134,9 @@ class ClusterServers:
         seen = [
             [len(nodes) for _, _, *nodes in ask(node, "CLUSTER", "SLOTS")] for node in self.nodes
         ]
-        roles = [ask(node, "ROLE") for node in self.nodes[PRIMARIES:]]
-        linked = all(role[0] == b"slave" and role[3] == b"connected" for role in roles)
-        return linked and seen == [[2] * PRIMARIES] * len(self.nodes)
+        roles = [ask(node, "ROLE") for node in self.nodes]
+        linked = [role for role in roles if role[:1] == [b"slave"] and role[3] == b"connected"]
+        return len(linked) == PRIMARIES and seen == [[2] * PRIMARIES] * len(self.nodes)
 
 
 def ask(node: RedisServer, *command: Any) -> Any:

@@ -17,7 +17,8 @@ SENTINELS = 3
 QUORUM = 2
 # As quick as sentinels get: the suite waits for them.
 DOWN_AFTER_MS = 500
-FAILOVER_TIMEOUT_MS = 2000
+# For twice as long after a failover there is no other.
+FAILOVER_TIMEOUT_MS = 1000
 QUICK_SYNC = ("--repl-diskless-sync-delay", "0")
 
 
@@ -55,8 +56,7 @@ class SentinelSet:
         for folder in (first, second, *others):
             folder.mkdir()
         self.primary = RedisServer(first, *QUICK_SYNC, password=password)
-        replicaof = ("--replicaof", HOST, str(self.primary.port))
-        self.replica = RedisServer(second, *QUICK_SYNC, *replicaof, password=password)
+        self.replica = RedisServer(second, *_following(self.primary), password=password)
         self.sentinels = [
             SentinelServer(folder, self.primary, sentinel_password) for folder in others
         ]
@@ -67,12 +67,25 @@ class SentinelSet:
         """The sentinels, as a URL names them."""
         return ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
 
-    def wait_for_primary(self, server: RedisServer) -> None:
-        """Wait until all running sentinels agree on who is the primary."""
-        wait_until(
-            lambda: all(s["port"] == server.port and s["flags"] == "master" for s in self._see()),
-            "the sentinels agree on a primary",
-        )
+    def switch(self) -> None:
+        """Have the sentinels put the replica in the primary's place, which is alive."""
+        with self.sentinels[0].client() as client:
+            client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+
+    def restore(self) -> None:
+        """After a failover, call the primary what is one, and let the other follow it."""
+        with self.replica.client() as client:
+            has_changed = client.role()[0] == b"master"
+        if has_changed:
+            self.primary, self.replica = self.replica, self.primary
+        if self.replica.is_running:
+            # The sentinels would see to it, after eight seconds.
+            with self.replica.client() as client:
+                client.replicaof(HOST, self.primary.port)
+        else:
+            self.replica.arguments = _following(self.primary)
+            self.replica.start()
+        wait_until(self._is_complete, "the sentinels know the replica again")
 
     def __enter__(self) -> Self:
         """Start, and wait until everybody knows everybody."""
@@ -86,13 +99,23 @@ class SentinelSet:
         self._stack.close()
 
     def _is_complete(self) -> bool:
-        seen = [(s["num-slaves"], s["num-other-sentinels"]) for s in self._see()]
+        expected = {
+            "port": self.primary.port,
+            "flags": "master",
+            "num-slaves": 1,
+            "num-other-sentinels": SENTINELS - 1,
+        }
+        seen = [{name: state[name] for name in expected} for state in self._see()]
         with self.replica.client() as replica:
             linked = replica.info("replication")["master_link_status"] == "up"
-        return linked and seen == [(1, SENTINELS - 1)] * SENTINELS
+        return linked and seen == [expected] * SENTINELS
 
     def _see(self) -> list[dict[str, Any]]:
         return [state for sentinel in self.sentinels if (state := _state(sentinel.client()))]
+
+
+def _following(primary: RedisServer) -> tuple[str, ...]:
+    return (*QUICK_SYNC, "--replicaof", HOST, str(primary.port))
 
 
 def _state(client: "Redis") -> dict[str, Any]:
