@@ -46,6 +46,8 @@ Answer = Address | RedisError
 
 _SHARED_WITH_SENTINELS: Final = ("socket_", "ssl", "retry")
 CHECK_SECONDS: Final = 1.0
+LONGEST_WAIT_SECONDS: Final = 1.0
+"""How long to wait for the sentinels where no timeout is given."""
 _PRIMARY: Final = (b"master", "master")
 
 
@@ -151,7 +153,8 @@ class PrimaryConnectionFactory(ConnectionFactory[Redis, ConnectionPool, Any]):
 
     def get_or_create_connection_pool(self, params: dict[str, Any]) -> ConnectionPool:
         """Return the pool that all threads share."""
-        key = f"{params['url']} of {self._sentinels}"
+        # Not by URL alone, as django-redis does: an alias would get another's time-outs.
+        key = repr((sorted(params.items(), key=str), self._sentinels, self._kwargs))
         with _POOLS_LOCK:
             if key not in _POOLS:
                 _POOLS[key] = self.get_connection_pool(params)
@@ -159,19 +162,21 @@ class PrimaryConnectionFactory(ConnectionFactory[Redis, ConnectionPool, Any]):
 
     def get_connection_pool(self, params: dict[str, Any]) -> ConnectionPool:
         """Return a new pool for the service that stands where a URL has its host."""
-        common = {
-            name: value
-            for name, value in self.pool_cls_kwargs.items()
-            if name.startswith(_SHARED_WITH_SENTINELS)
-        }
-        kwargs = common | self.options.get("SENTINEL_KWARGS", {})
-        finder = PrimaryFinder(self._sentinels, kwargs["socket_timeout"], **kwargs)
+        common, own = self._kwargs
+        shared = {k: v for k, v in common.items() if k.startswith(_SHARED_WITH_SENTINELS)}
+        kwargs = shared | own
+        wait_seconds = kwargs.get("socket_timeout") or LONGEST_WAIT_SECONDS
+        finder = PrimaryFinder(self._sentinels, wait_seconds, **kwargs)
         service = {
             # Not `hostname`, which is in lower case.
             "service_name": unquote(urlsplit(params["url"]).netloc.rpartition("@")[2]),
             "sentinel_manager": finder,
         }
         return super().get_connection_pool(params | service)
+
+    @property
+    def _kwargs(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.pool_cls_kwargs, self.options.get("SENTINEL_KWARGS", {})
 
     @property
     def _sentinels(self) -> list[Address]:

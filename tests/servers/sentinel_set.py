@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, cast
 
-from redis import Redis, RedisError
+from redis import Redis, RedisError, ResponseError
 
 from tests.servers.binaries import find_redis
 from tests.servers.redis_server import RedisServer
@@ -69,8 +69,7 @@ class SentinelSet:
 
     def switch(self) -> None:
         """Have the sentinels put the replica in the primary's place, which is alive."""
-        with self.sentinels[0].client() as client:
-            client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(self._begins_to_switch, "a sentinel finds the replica fit to be the primary")
 
     def restore(self) -> None:
         """After a failover, call the primary what is one, and let the other follow it."""
@@ -97,6 +96,14 @@ class SentinelSet:
     def __exit__(self, *exception: object) -> None:
         """Stop them all."""
         self._stack.close()
+
+    def _begins_to_switch(self) -> bool:
+        with self.sentinels[0].client() as client:
+            try:
+                client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+            except ResponseError:
+                return False
+            return True
 
     def _is_complete(self) -> bool:
         expected = {

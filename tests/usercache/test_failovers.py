@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 TIMEOUT_SECONDS = 1.0
 # One timeout, and what a busy machine adds to a query and a few commands.
 LONGEST_REQUEST_SECONDS = TIMEOUT_SECONDS + 1.0
+SHORT_TIMEOUT_SECONDS, LOOK_UPS = 0.4, 20
 READERS, WRITERS = 3, 2
 WRITES_AFTER = 20
 ENTRY, TTL_MS = b"R the old row", 60_000
@@ -282,6 +283,23 @@ def works(operation: Callable[[], object]) -> bool:
     except RedisError:
         return False
     return True
+
+
+def test_hanging_primary_costs_one_timeout(
+    redis: Replicated, settings: Settings, alice: User
+) -> None:
+    """One look-up waits for it, once; looking for another primary holds up nobody."""
+    redis.deployment.use(settings, SHORT_TIMEOUT_SECONDS)
+    wait_until(lambda: works(connect().probe), "Redis is reached")
+    assert first_name(alice) == "Alice"
+    primary = redis.primary_of(full_key(alice.pk))
+    primary.pause()
+    began = time.monotonic()
+    for _ in range(LOOK_UPS):
+        assert first_name(alice) == "Alice"
+    waited = time.monotonic() - began
+    primary.resume()
+    assert waited < 1.8 * SHORT_TIMEOUT_SECONDS
 
 
 def test_too_few_replicas_are_a_failed_invalidation(
