@@ -12,6 +12,7 @@ from django_redis.cache import RedisCache
 from django_redis.client import DefaultClient
 from pytest_django import Settings
 from redis import Redis
+from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import MasterNotFoundError
@@ -19,7 +20,12 @@ from redis.sentinel import MasterNotFoundError
 from tests.deployments import PASSWORD, QUOTED_PASSWORD, SENTINEL_PASSWORD, Deployment
 from tests.servers.sentinel_set import SERVICE, SentinelSet
 from tests.servers.server import HOST, find_free_port
-from usercache.sentinels import NotPrimaryError, PrimaryFinder
+from usercache.sentinels import (
+    NotPrimaryError,
+    PrimaryFinder,
+    PrimaryPool,
+    PrimarySSLConnection,
+)
 
 pytestmark = pytest.mark.redis
 
@@ -149,6 +155,16 @@ def test_sentinels_have_their_own_password(servers: SentinelSet, settings: Setti
     use(settings, first, password="wrong")
     with pytest.raises(MasterNotFoundError, match=r"(?i)password"):
         get_client().get("x")
+
+
+def test_encryption(servers: SentinelSet, settings: Settings) -> None:
+    """`ssl` in the pool's options is meant for the primary and for the sentinels."""
+    url = f"rediss+sentinel://:{QUOTED_PASSWORD}@{servers.addresses}/{SERVICE}"
+    Deployment(url, lambda: None).use(settings, TIMEOUT_SECONDS)
+    pool = cast(PrimaryPool, get_client().connection_pool)
+    assert pool.connection_class is PrimarySSLConnection
+    sentinel_pools = [sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels]
+    assert {sentinel.connection_class for sentinel in sentinel_pools} == {SSLConnection}
 
 
 def test_no_sentinels(settings: Settings) -> None:
