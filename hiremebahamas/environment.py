@@ -6,8 +6,9 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from hiremebahamas.redis_urls import parse_redis_url
+from hiremebahamas.shared_cache import RedisOptions, redis_cache
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -120,28 +121,23 @@ def caches(redis_url: str) -> dict[str, dict[str, Any]]:
         },
     }
     if redis_url:
-        configs["usercache"] = _redis_cache(redis_url)
+        configs["usercache"] = redis_cache(parse_redis_url(redis_url), _redis_options())
     return configs
 
 
-def _redis_cache(url: str) -> dict[str, Any]:
-    timeout_seconds = env.float("USERCACHE_REDIS_TIMEOUT_SECONDS", REDIS_TIMEOUT_SECONDS)
-    return {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": url,
-        "KEY_PREFIX": "hmb",
-        "OPTIONS": {
-            "CONNECTION_POOL_CLASS": "usercache.deadlines.DeadlinePool",
-            # redis-py's own defaults retry for seconds and change with every major version. A
-            # Redis that hangs may cost a request one timeout, once; the breaker does the rest.
-            "CONNECTION_POOL_KWARGS": {
-                "max_connections": env.int(
-                    "USERCACHE_REDIS_MAX_CONNECTIONS", REDIS_MAX_CONNECTIONS
-                ),
-                "socket_timeout": timeout_seconds,
-                "socket_connect_timeout": timeout_seconds,
-                "retry": Retry(NoBackoff(), 0),
-                "health_check_interval": 0,
-            },
+def _redis_options() -> RedisOptions:
+    return RedisOptions(
+        timeout_seconds=env.float("USERCACHE_REDIS_TIMEOUT_SECONDS", REDIS_TIMEOUT_SECONDS),
+        max_connections=env.int("USERCACHE_REDIS_MAX_CONNECTIONS", REDIS_MAX_CONNECTIONS),
+        # Not through env(), as in secret().
+        **{
+            name: os.environ.get(f"REDIS_{name.upper()}", "")
+            for name in (
+                "ca_certs",
+                "client_cert",
+                "client_key",
+                "sentinel_username",
+                "sentinel_password",
+            )
         },
-    }
+    )

@@ -109,6 +109,8 @@ for _name in (
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.float(_name)
+if "USERCACHE_WAIT_REPLICAS" in env.ENVIRON:
+    USERCACHE_WAIT_REPLICAS = env.int("USERCACHE_WAIT_REPLICAS")
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

@@ -20,6 +20,8 @@ class UserCacheConfig(AppConfig):
         for check in checks.ALL:
             register(check, Tags.caches)
         register(checks.check_triggers, Tags.database)
+        for check in checks.DEPLOY:
+            register(check, Tags.caches, deploy=True)
         receivers.connect()
         setting_changed.connect(process.follow_settings)
         request_started.connect(process.begin)

@@ -70,6 +70,11 @@ class Conf:
         return cast(float, getattr(settings, "USERCACHE_BARRIER_TTL_SECONDS", 60.0))
 
     @property
+    def USERCACHE_WAIT_REPLICAS(self) -> int:
+        """Say how many replicas must have an invalidation before it counts as done; 0 for none."""
+        return cast(int, getattr(settings, "USERCACHE_WAIT_REPLICAS", 0))
+
+    @property
     def USERCACHE_STATS_FLUSH_SECONDS(self) -> float:
         """Give the pause between two deliveries of this process's counts to the shared totals."""
         return cast(float, getattr(settings, "USERCACHE_STATS_FLUSH_SECONDS", 1.0))

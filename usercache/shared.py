@@ -6,20 +6,28 @@ from typing import Any, Final, cast
 from django.core.cache import caches
 from django_redis.cache import RedisCache
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.client import Pipeline
+from redis.exceptions import RedisError, ResponseError
 
 from usercache import scripts
+from usercache.cluster import ClusterRedis
 from usercache.conf import conf
 from usercache.keys import PROBE, TOTALS, USERS_PATTERN
 
 MILLISECONDS: Final = 1000
 SCAN_BATCH: Final = 1000
 PROBE_TTL_MS: Final = 60_000
+WAIT_MS: Final = 100
+"""How long replicas may take to have an invalidation; shorter than the timeout of an answer."""
 _GLOB_SPECIALS: Final = str.maketrans({c: "\\" + c for c in "*?[]\\^-"})
 
 
 class ProbeFailedError(Exception):
     """Say that Redis answered a probe with something other than what was written."""
+
+
+class TooFewReplicasError(RedisError):
+    """Say that an invalidation may be lost with the primary: too few replicas have it."""
 
 
 class SharedTier:
@@ -69,7 +77,7 @@ class SharedTier:
         with self._client.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.eval(scripts.RAISE_BARRIER, 1, self._prefix + key, token, ttl_ms)
-            pipe.execute()
+            _execute_for_good(pipe)
 
     def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
         """Lower all of them and drop the pointers in one round trip."""
@@ -78,7 +86,7 @@ class SharedTier:
                 pipe.eval(scripts.LOWER_BARRIER, 1, self._prefix + key, token)
             for key in pointers:
                 pipe.delete(self._prefix + key)
-            pipe.execute()
+            _execute_for_good(pipe)
 
     def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
         """Drop all of them in one round trip; barriers stay."""
@@ -87,7 +95,7 @@ class SharedTier:
                 pipe.eval(scripts.FORGET, 1, self._prefix + key)
             for key in pointers:
                 pipe.delete(self._prefix + key)
-            pipe.execute()
+            _execute_for_good(pipe)
 
     def forget_all(self) -> None:
         """Drop every user's keys under this alias's prefix; a round trip per thousand keys."""
@@ -108,17 +116,20 @@ class SharedTier:
     def probe(self) -> None:
         """Write, read and delete a key of our own: a read alone doesn't notice a replica.
 
+        In a cluster, do so on every primary: an invalidation may be owed to each of them.
+
         Raises:
             ProbeFailedError: Redis answered, but not with what was written.
         """
-        key, sent = self._prefix + PROBE, b"probe"
+        sent = b"probe"
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(key, sent, px=PROBE_TTL_MS)
-            pipe.get(key)
-            pipe.delete(key)
-            _, received, _ = pipe.execute()
-        if received != sent:
-            raise ProbeFailedError(f"Redis returned {received!r} for a key just set to {sent!r}.")
+            for key in self._probe_keys():
+                pipe.set(key, sent, px=PROBE_TTL_MS)
+                pipe.get(key)
+                pipe.delete(key)
+            received = _execute_for_good(pipe)[1::3]
+        if any(answer != sent for answer in received):
+            raise ProbeFailedError(f"Redis returned {received!r} for keys just set to {sent!r}.")
 
     def add_totals(self, counts: Mapping[str, int]) -> None:
         """Add this process's counts to what all processes counted."""
@@ -132,17 +143,37 @@ class SharedTier:
         totals = cast("dict[bytes, bytes]", self._client.hgetall(self._prefix + TOTALS))
         return {name.decode(): int(count) for name, count in totals.items()}
 
+    def _probe_keys(self) -> list[str]:
+        return [f"{self._prefix}{PROBE}{tag}" for tag in _key_tags(self._client)]
+
     def _forget_full_keys(self, full_keys: Sequence[bytes]) -> None:
         if full_keys:
             with self._client.pipeline(transaction=False) as pipe:
                 for full_key in full_keys:
                     pipe.eval(scripts.FORGET, 1, cast(str, full_key))
-                pipe.execute()
+                _execute_for_good(pipe)
 
 
 def connect(alias: str) -> SharedTier:
     """Return the tier on a django-redis alias of CACHES."""
     return SharedTier(cast("RedisCache[Any]", caches[alias]))
+
+
+def _execute_for_good(pipe: "Pipeline") -> list[Any]:
+    # A primary that dies takes along what no replica has: the barrier or the deletion would be
+    # undone, and the old record served again. See USERCACHE_WAIT_REPLICAS.
+    replicas = conf.USERCACHE_WAIT_REPLICAS
+    if not replicas or not len(pipe):
+        return pipe.execute()
+    pipe.wait(replicas, WAIT_MS)
+    *answers, reached = pipe.execute()
+    if reached < replicas:
+        raise TooFewReplicasError(f"{reached} of {replicas} replicas had it after {WAIT_MS} ms.")
+    return answers
+
+
+def _key_tags(client: object) -> list[str]:
+    return client.key_tags() if isinstance(client, ClusterRedis) else [""]
 
 
 def _milliseconds(seconds: float) -> int:

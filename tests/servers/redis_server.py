@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,15 +17,20 @@ PING_SECONDS = 1.0
 class RedisServer(Server):
     """An empty Redis on a loopback port: `with RedisServer(tmp_path) as server: server.url`."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
-        """Take further command-line arguments, such as `"--maxclients", "1"`."""
+    def __init__(self, directory: Path, *arguments: str, password: str = "") -> None:
+        """Take further command-line arguments, such as `"--maxclients", "1"`.
+
+        With a password the server asks for it, and gives it to its primary if it has one.
+        """
         super().__init__(directory)
         self.arguments = arguments
+        self.password = password
 
     @property
     def url(self) -> str:
-        """The URL of its database 0, as in `redis://127.0.0.1:6379/0`."""
-        return f"redis://{HOST}:{self.port}/0"
+        """The URL of its database 0, as in `redis://:secret@127.0.0.1:6379/0`."""
+        login = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{login}{HOST}:{self.port}/0"
 
     def client(self) -> redis.Redis:
         """Make a client that neither retries nor waits longer than a second; close it yourself."""
@@ -38,7 +44,14 @@ class RedisServer(Server):
     def _command(self) -> Sequence[str | Path]:
         port = ("--bind", HOST, "--port", str(self.port))
         in_memory = ("--save", "", "--appendonly", "no", "--dir", str(self.directory))
-        return (find_redis(), *port, *in_memory, *self.arguments)
+        login = ("--requirepass", self.password, "--masterauth", self.password)
+        return (
+            find_redis(),
+            *port,
+            *in_memory,
+            *(login if self.password else ()),
+            *self.arguments,
+        )
 
     def _is_ready(self) -> bool:
         with self.client() as client:

@@ -70,6 +70,11 @@ class Server(ABC):
         return self._port
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The process's id. Raises: RuntimeError unless it is running."""
         return self._running().pid

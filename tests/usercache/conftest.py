@@ -1,20 +1,60 @@
 """Fixtures of the cache's tests: users, and counted Redis commands."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from typing import cast
 
 import pytest
 from django.core.cache import caches
 from django_redis.cache import RedisCache
 from django_redis.client import DefaultClient
+from pytest_django import Settings
 from redis import Redis
 
 from accounts.models import User
+from tests.deployments import DEPLOYMENTS, Deployment
+from usercache import local, shared
 from usercache.conf import conf
+from usercache.tiers import Tier
 
 MakeUser = Callable[..., User]
 CountCommands = Callable[[], AbstractContextManager[dict[str, int]]]
+
+Deploy = Callable[[str], Deployment]
+ALL_DEPLOYMENTS = [pytest.param(name, marks=pytest.mark.redis) for name in DEPLOYMENTS]
+
+
+@pytest.fixture(scope="session")
+def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """Run each kind of Redis from its first use to the end of the session."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> Deployment:
+            return stack.enter_context(DEPLOYMENTS[name](tmp_path_factory.mktemp(name)))
+
+        yield start
+
+
+@pytest.fixture(params=ALL_DEPLOYMENTS)
+def deployment(request: pytest.FixtureRequest, deploy: Deploy, settings: Settings) -> Deployment:
+    """Let the shared alias lead to each kind of Redis in turn."""
+    deployment = deploy(request.param)
+    deployment.use(settings)
+    return deployment
+
+
+@pytest.fixture(
+    params=["local", pytest.param("redis", marks=pytest.mark.redis), *ALL_DEPLOYMENTS],
+)
+def tier(request: pytest.FixtureRequest, deploy: Deploy, settings: Settings) -> Tier:
+    """Give each tier in turn: process memory, and every kind of Redis."""
+    if request.param == "local":
+        return local.connect(conf.USERCACHE_LOCAL_ALIAS)
+    if request.param in DEPLOYMENTS:
+        deploy(request.param).use(settings)
+    return shared.connect(conf.USERCACHE_SHARED_ALIAS)
 
 
 @pytest.fixture

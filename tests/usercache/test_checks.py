@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.core.checks.registry import registry
 from django.db import connections
 from pytest_django import Settings
 
 from accounts.models import User
+from usercache.checks.exposure import check_exposure
 from usercache.checks.whitelist import SECRET_NAMES
 
 
@@ -38,6 +40,8 @@ def test_own_settings_are_clean() -> None:
         ("USERCACHE_LEASE_WAIT_SECONDS", -0.1, "E002"),
         ("USERCACHE_BARRIER_TTL_SECONDS", 0, "E002"),
         ("USERCACHE_STATS_FLUSH_SECONDS", 0, "E002"),
+        ("USERCACHE_WAIT_REPLICAS", 1.5, "E001"),
+        ("USERCACHE_WAIT_REPLICAS", -1, "E002"),
         ("USERCACHE_TTL", 300, "W003"),
         ("USERCACHE_SIGNING_KEY", "", "E004"),
         ("USERCACHE_SIGNING_KEY", "k" * 31, "E004"),
@@ -143,6 +147,58 @@ def test_wrong_alias(settings: Settings, options: dict[str, Any], expected: str)
     aliases["usercache"]["OPTIONS"]["CONNECTION_POOL_KWARGS"].update(pool)
     settings.CACHES = aliases
     assert ids() == [f"usercache.{expected}"]
+
+
+FAR, NEAR = "redis.example.com", "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "expected"),
+    [
+        (f"redis://{FAR}/0", {}, ["W020", "W021"]),
+        (f"redis://:SECRET@{FAR}/0", {}, ["W021"]),
+        (f"redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
+        (f"redis://{FAR}/0", {"CONNECTION_POOL_KWARGS": {"password": "SECRET"}}, ["W021"]),
+        (f"rediss://{FAR}/0", {}, ["W020"]),
+        (f"rediss://hmb:SECRET@{FAR}/0", {}, []),
+        (f"redis://{NEAR}:6379/0,redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
+        (f"redis://{NEAR}/0", {}, []),
+        ("redis://localhost/0", {}, []),
+        ("redis://[::1]/0", {}, []),
+        ("redis://10.0.0.7/0", {}, ["W020", "W021"]),
+        ("unix:///run/redis.sock?db=0", {}, []),
+        ([f"rediss://{FAR}", f"rediss://{FAR}:7"], {"PASSWORD": "SECRET"}, []),
+        ("redis://mymaster/0", {"SENTINELS": [(FAR, 26379)]}, ["W020", "W021"]),
+        ("redis://mymaster/0", {"SENTINELS": [(NEAR, 26379)]}, []),
+        (
+            "redis://mymaster/0",
+            {"SENTINELS": [(FAR, 1)], "PASSWORD": "x", "CONNECTION_POOL_KWARGS": {"ssl": True}},
+            [],
+        ),
+    ],
+)
+def test_exposed_redis(
+    settings: Settings, location: object, options: dict[str, object], expected: list[str]
+) -> None:
+    """Across a network without password or TLS is warned of, and the password isn't shown."""
+    entry = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
+    settings.CACHES = {"usercache": entry}
+    settings.USERCACHE_SHARED_ALIAS = "usercache"
+    messages = check_exposure()
+    assert [message.id for message in messages] == [f"usercache.{name}" for name in expected]
+    assert all(message.hint for message in messages)
+    assert "SECRET" not in "".join(map(str, messages))
+    settings.DEBUG = True
+    assert check_exposure() == []
+
+
+def test_exposure_is_a_matter_of_deployment(settings: Settings) -> None:
+    """Only `check --deploy` speaks of it, and of no Redis there is nothing to say."""
+    settings.USERCACHE_SHARED_ALIAS = ""
+    assert check_exposure() == []
+    deployment_checks = set(registry.get_checks(include_deployment_checks=True))
+    added = deployment_checks - set(registry.get_checks())
+    assert any(check_exposure.__name__ in repr(check) for check in added)
 
 
 def test_every_message_says_what_to_do(settings: Settings) -> None:

@@ -13,9 +13,11 @@ from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import find_free_port
 from tests.usercache.clocks import Clock
+from usercache import shared
 from usercache.breaker import Breaker
 from usercache.process import get_store
 from usercache.shared import SharedTier
+from usercache.tiers import new_lease
 from usercache.users import get_user_by_email, get_user_by_id, inspect_user, invalidate_all_users
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
@@ -301,6 +303,18 @@ def test_failed_load_leaves_no_lease(alice: User, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(DatabaseError):
             get_user_by_id(alice.pk)
     assert inspect_user(alice.pk).state == "nothing"
+
+
+@pytest.mark.parametrize("loss", [flush, restart])
+def test_what_was_being_filled_stays_away_after_a_loss(
+    loss: Callable[[RedisServer], None], redis_server: RedisServer
+) -> None:
+    """A load that began before Redis lost its memory is not filled into the empty one."""
+    tier, lease = shared.connect("usercache"), new_lease()
+    assert tier.take_lease("user:id:1", lease) is None
+    loss(redis_server)
+    assert not tier.fill("user:id:1", lease, b"R the old row", 60_000)
+    assert tier.get("user:id:1") is None
 
 
 def test_unreachable_redis_is_said(alice: User, redis_server: RedisServer) -> None:

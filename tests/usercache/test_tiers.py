@@ -1,4 +1,4 @@
-"""One behaviour suite for both tiers: whatever holds for Redis holds in process memory."""
+"""One behaviour suite for all tiers: process memory, and Redis however it is deployed."""
 
 import pytest
 from django.core.cache import caches
@@ -15,13 +15,6 @@ KEY, OTHER = "user:id:1", "user:id:2"
 POINTER = "user:email:alice@example.com"
 ENTRY = b"R the entry"
 TTL_MS = 60_000
-
-
-@pytest.fixture(params=["local", pytest.param("redis", marks=pytest.mark.redis)])
-def tier(request: pytest.FixtureRequest) -> Tier:
-    if request.param == "local":
-        return local.connect(conf.USERCACHE_LOCAL_ALIAS)
-    return shared.connect(conf.USERCACHE_SHARED_ALIAS)
 
 
 def fill(tier: Tier, key: str = KEY, entry: bytes = ENTRY) -> None:

@@ -6,10 +6,11 @@ from typing import Final
 from django.core.checks import CheckMessage
 
 from usercache.checks.backends import check_aliases, check_databases, check_triggers
+from usercache.checks.exposure import check_exposure
 from usercache.checks.settings import check_settings, check_signing_key
 from usercache.checks.whitelist import check_fields, check_query_set
 
-__all__ = ["ALL", "check_triggers"]
+__all__ = ["ALL", "DEPLOY", "check_triggers"]
 
 ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_settings,
@@ -19,3 +20,6 @@ ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_aliases,
     check_databases,
 )
+
+DEPLOY: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (check_exposure,)
+"""Those of `check --deploy` alone."""

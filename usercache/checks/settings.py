@@ -19,6 +19,7 @@ class Range(NamedTuple):
     low: float
     high: float
     unit: str
+    is_whole: bool = False
 
 
 RANGES: Final = {
@@ -30,6 +31,7 @@ RANGES: Final = {
     "USERCACHE_LEASE_WAIT_SECONDS": Range(0, 60, "seconds"),
     "USERCACHE_BARRIER_TTL_SECONDS": Range(1, 3600, "seconds"),
     "USERCACHE_STATS_FLUSH_SECONDS": Range(0.05, 60, "seconds"),
+    "USERCACHE_WAIT_REPLICAS": Range(0, 10, "replicas", is_whole=True),
 }
 TEXTS: Final = (
     "USERCACHE_SHARED_ALIAS",
@@ -61,10 +63,11 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _check_numbers() -> Iterator[CheckMessage]:
-    for name, (low, high, unit) in RANGES.items():
+    for name, (low, high, unit, is_whole) in RANGES.items():
         value = getattr(conf, name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield Error(f"{name} must be a number, not {value!r}.", id="usercache.E001")
+        if isinstance(value, bool) or not isinstance(value, int if is_whole else int | float):
+            kind = "a whole number" if is_whole else "a number"
+            yield Error(f"{name} must be {kind}, not {value!r}.", id="usercache.E001")
         elif not low <= value <= high:
             yield Error(
                 f"{name} is {value}; it must be from {low} to {high} {unit}.", id="usercache.E002"

@@ -1,0 +1,152 @@
+"""A client of a whole cluster, and its pipeline, with the methods that `redis.Redis` has."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from redis._parsers import Encoder
+from redis.cluster import RedisCluster
+from redis.commands import CoreCommands, RedisClusterCommands
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.event import EventDispatcher
+from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
+
+from usercache.cluster.exchange import Command, exchange
+from usercache.cluster.topology import Topology
+
+
+class ClusterRedis(RedisClusterCommands):
+    """Carry out each command where its key is; connects on first use only.
+
+    Reads go to primaries alone: a replica may not have heard of a write yet. Commands without a
+    key (SCAN, FLUSHDB, INFO) go redis-py's own way, retries and waits included.
+    """
+
+    _is_async_client: Literal[False] = False
+    read_from_replicas = False
+
+    def __init__(self, topology: Topology) -> None:
+        """Take what knows the slots."""
+        self._topology = topology
+        self._event_dispatcher = EventDispatcher()
+        self.encoder = Encoder("utf-8", "strict", False)  # type: ignore[no-untyped-call]
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Carry out one command; one round trip, and one more where its slot has moved.
+
+        Raises:
+            redis.RedisError: it could not be carried out, or the node refused it.
+        """
+        cluster = self._topology.get()
+        if _has_key(cluster, args):
+            [command] = self.run([Command(args, options)])
+            if isinstance(command.result, RedisError):
+                raise command.result
+            return command.result
+        try:
+            return cluster.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except RedisClusterException as error:  # which is no RedisError
+            raise ClusterDownError(str(error)) from error
+
+    def run(self, commands: Sequence[Command]) -> Sequence[Command]:
+        """Carry out commands that have keys, in one round trip; their results stand in them."""
+        if not exchange(self._topology.get(), commands):
+            self._topology.refresh()
+        return commands
+
+    def pipeline(self, transaction: bool = False, shard_hint: Any = None) -> "ClusterPipeline":
+        """Return a pipeline; there are no transactions across nodes, so `transaction` is vain."""
+        return ClusterPipeline(self)
+
+    def key_tags(self) -> list[str]:
+        """Return a hash tag for each primary: a key that contains it, as in `probe{3}`, is his.
+
+        Raises:
+            redis.exceptions.ClusterDownError: a slot is served by nobody.
+        """
+        slots = self._topology.get().nodes_manager.slots_cache
+        if len(slots) < REDIS_CLUSTER_HASH_SLOTS:
+            self._topology.refresh()
+            raise ClusterDownError(f"{REDIS_CLUSTER_HASH_SLOTS - len(slots)} slots have no node.")
+        wanted = {nodes[0].name for nodes in slots.values()}
+        tags, number = list[str](), 0
+        while wanted:
+            owner = slots[key_slot(str(number).encode())][0].name
+            if owner in wanted:
+                wanted.remove(owner)
+                tags.append(f"{{{number}}}")
+            number += 1
+        return tags
+
+    def close(self) -> None:
+        """Close every connection; the next command opens others."""
+        self._topology.close()
+
+    def get_encoder(self) -> Encoder:
+        """Return what turns keys and values into bytes."""
+        return self.encoder
+
+    @property
+    def nodes_manager(self) -> Any:
+        """redis-py's knowledge of slots and nodes."""
+        return self._topology.get().nodes_manager
+
+    def get_node(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a node by its name."""
+        return self._topology.get().get_node(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class ClusterPipeline(CoreCommands):
+    """Commands that are sent together, to every node at once; not a transaction.
+
+    WAIT goes to each of the nodes that the commands before it go to, and answers with the
+    smallest number of replicas.
+    """
+
+    _is_async_client: Literal[False] = False
+
+    def __init__(self, client: ClusterRedis) -> None:
+        """Begin with no command."""
+        self._client = client
+        self._commands = list[Command]()
+        self._event_dispatcher = EventDispatcher()
+
+    def execute_command(self, *args: Any, **options: Any) -> Self:
+        """Keep a command for later."""
+        self._commands.append(Command(args, options))
+        return self
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Carry out what was kept, in one round trip, and return the answers in its order.
+
+        Raises:
+            redis.RedisError: the first error there is, unless it is wanted as an answer.
+        """
+        commands, self._commands = self._commands, []
+        if not commands:
+            return []
+        results = [command.result for command in self._client.run(commands)]
+        for result in results:
+            if raise_on_error and isinstance(result, RedisError):
+                raise result
+        return results
+
+    def reset(self) -> None:  # type: ignore[override]  # as redis-py's own pipeline does
+        """Forget what was kept."""
+        self._commands = []
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.reset()
+
+
+def _has_key(cluster: RedisCluster, args: Sequence[Any]) -> bool:
+    names = (str(args[0]).upper(), " ".join(map(str, args[:2])).upper())
+    return not any(name in cluster.command_flags for name in names)
