@@ -106,6 +106,7 @@ for _name in (
     "USERCACHE_LEASE_WAIT_SECONDS",
     "USERCACHE_BARRIER_TTL_SECONDS",
     "USERCACHE_TTL_JITTER",
+    "USERCACHE_STATS_FLUSH_SECONDS",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.float(_name)
@@ -130,7 +131,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Two tabs that refresh the same token within this time both get its one successor.
-AUTH_REFRESH_GRACE_SECONDS = 5
+AUTH_REFRESH_GRACE_SECONDS = env.float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
