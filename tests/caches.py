@@ -14,6 +14,8 @@ PATIENCE = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0}
 def empty_caches() -> None:
     """Forget every user, count and failure in this process, and every key in Redis."""
     PROCESS.stop()
+    # Or whichever test makes the first request would carry out the outbox as well.
+    PROCESS._has_begun = True
     for alias in caches:
         caches[alias].clear()
 
