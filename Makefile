@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test fleet check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
 	$(BIN)/python -m pytest --stack=servers
 	$(BIN)/python -m pytest --stack=embedded
+
+fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
+	$(BIN)/python -m tests.fleet $(FLEET)
 
 # As in production, with servers that no check talks to.
 check: export DEBUG := False

@@ -1,0 +1,92 @@
+"""`python -m tests.fleet`: play the scenarios and print a table; see `--help`."""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.fleet.director import play
+from tests.fleet.figures import Figures
+from tests.fleet.fleet import Fleet
+from tests.fleet.scenarios import SCENARIOS, Scenario
+from tests.fleet.table import spell_table
+
+NAMES = {scenario.name: scenario for scenario in SCENARIOS}
+PREFIX = "hiremebahamas-fleet-"
+SHOWN_SENTENCES = 5
+"""How many broken promises of one scenario are printed; the file has them all."""
+
+
+def main() -> int:
+    """Play, print, and return 1 if a promise was broken."""
+    options = _parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, _leave)
+    runs: list[Figures] = []
+    broken: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as root, Fleet(Path(root)) as fleet:
+        for name in options.scenario or NAMES:
+            _say(f"{name} …")
+            scenario = NAMES[name]
+            figures = _play(fleet, scenario, options)
+            runs.append(figures)
+            broken[scenario.name] = list(scenario.promise.broken(figures))
+    _say(spell_table(runs))
+    for name, sentences in broken.items():
+        for sentence in sentences[:SHOWN_SENTENCES]:
+            _say(f"{name}: {sentence}")
+        if len(sentences) > SHOWN_SENTENCES:
+            _say(f"{name}: and {len(sentences) - SHOWN_SENTENCES} more")
+        if sentences:
+            _say(f"To repeat it: {NAMES[name].spell_command(options.seconds, options.seed)}")
+    if options.json:
+        rows = [run.as_row() | {"broken": broken[run.scenario]} for run in runs]
+        report = {"seed": options.seed, "scenarios": rows}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 1 if any(broken.values()) else 0
+
+
+def _play(fleet: Fleet, scenario: Scenario, options: argparse.Namespace) -> Figures:
+    return play(
+        fleet,
+        scenario,
+        seconds=options.seconds,
+        seed=options.seed,
+        reads=0 if scenario.steps else options.reads,
+    )
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"play this one alone; may be repeated: {', '.join(NAMES)}",
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="for each (default: 30)")
+    parser.add_argument("--seed", type=int, default=1, help="of every choice (default: 1)")
+    parser.add_argument(
+        "--reads",
+        type=int,
+        default=100_000,
+        help="go on with the calm one until there were so many (default: 100000)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    return parser.parse_args(arguments)
+
+
+def _leave(signal_number: int, frame: object) -> None:
+    sys.exit(128 + signal_number)  # by way of every `with`, so that no server is left
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The servers of the fleet test, and the users in them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Self
+
+from tests.fleet.instance import Instance
+from tests.fleet.ledger import Ledger
+from tests.fleet.office import Office
+from tests.fleet.processes import Relay, RestartablePostgreSQL
+from tests.fleet.surroundings import make_environment, migrate
+from tests.fleet.users import Person, Users
+from tests.servers.redis_server import RedisServer
+
+INSTANCES = 4
+BUSY_USERS = 40
+QUIET_USERS = 10
+RAW_USERS = 10
+
+
+class Fleet:
+    """Web servers, an office, PostgreSQL, Redis, the relay: `with Fleet(tmp_path) as fleet: …`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Choose ports and keys; nothing runs yet."""
+        self.redis = RedisServer(_subdirectory(directory, "redis"))
+        self.postgresql = RestartablePostgreSQL(_subdirectory(directory, "postgresql"))
+        self.environment = make_environment(directory, self.postgresql.url, self.redis.url)
+        self.instances = [
+            Instance(_subdirectory(directory, f"web{n}"), self.environment, self.redis.port)
+            for n in range(INSTANCES)
+        ]
+        self.relay = Relay(_subdirectory(directory, "relay"), self.environment)
+        self.office = Office(_subdirectory(directory, "office"), self.environment)
+        self.ledger = Ledger()
+        self.busy: list[Person] = []
+        """They are written through the API, and read."""
+        self.quiet: list[Person] = []
+        """They are only read, so that every server could answer without the database."""
+        self.raw: list[Person] = []
+        """They are written past the product."""
+        self.pilots: list[Person] = []
+        """One for each server, the office and the relay, by whom we see that it works."""
+        self._stack = ExitStack()
+
+    def open_users(self) -> Users:
+        """Return the table of users for one thread; close it yourself."""
+        return Users(self.postgresql.url, self.environment["JWT_SIGNING_KEY"])
+
+    def pick(self, random: Random) -> Instance:
+        """Pick a server that takes requests, and enter it: whoever gets it owes a `leave()`."""
+        while not (instance := random.choice(self.instances)).enter():
+            pass
+        return instance
+
+    def flush(self) -> None:
+        """Let Redis forget everything."""
+        with self.redis.client() as client:
+            client.flushall()
+
+    def __enter__(self) -> Self:
+        """Start everything and add the users."""
+        with ExitStack() as stack:
+            stack.enter_context(self.redis)
+            stack.enter_context(self.postgresql)
+            migrate(self.environment)
+            self._add_users()
+            for instance in self.instances:
+                stack.enter_context(instance)
+            stack.enter_context(self.office)
+            stack.enter_context(self.relay)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop everything."""
+        self._stack.close()
+
+    def _add_users(self) -> None:
+        users = self.open_users()
+        try:
+            self.busy = users.create(BUSY_USERS)
+            self.quiet = users.create(QUIET_USERS)
+            self.raw = users.create(RAW_USERS)
+            self.pilots = users.create(INSTANCES + 2)
+        finally:
+            users.close()
+        for person in (*self.busy, *self.quiet, *self.raw, *self.pilots):
+            self.ledger.add(person.pk)
+
+
+def _subdirectory(directory: Path, name: str) -> Path:
+    path = directory / name
+    path.mkdir()
+    return path

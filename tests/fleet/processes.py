@@ -1,0 +1,82 @@
+"""The product's processes in the fleet: web servers of one worker each, and the relay."""
+
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.e2e.web_server import WebServer
+from tests.servers.postgresql_server import PostgreSQLServer
+from tests.servers.server import HOST, Server
+from tests.servers.stack import PROJECT
+
+THREADS = 4
+GRACE_SECONDS = 1
+"""Between SIGTERM and the end; it is only asked to stop when it has no request to answer."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any pause of a client, so that no request meets a connection that is being closed."""
+
+
+class FleetWebServer(WebServer):
+    """gunicorn with one worker, which can be told to die after its next commit."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        """Take the worker's whole environment."""
+        super().__init__(directory, processes=1)
+        self.order_to_die = directory / "die"
+        self._variables = environment
+
+    def count_workers(self) -> int:
+        """Count the workers that were started so far, after deaths too."""
+        return self.read_log().count("Booting worker with pid")
+
+    def count_openings(self) -> int:
+        """Count how often it stopped using Redis since it was started."""
+        return self.read_log().count("usercache.guard: Redis failed")
+
+    def is_answering(self) -> bool:
+        """Say whether it answers a new connection."""
+        return self._is_ready()
+
+    def _environment(self) -> Mapping[str, str]:
+        own = {
+            "FLEET_MORTAL": str(self.order_to_die),
+            "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS),
+        }
+        return {**self._variables, **own}
+
+    def _command(self) -> Sequence[str | Path]:
+        address = ("--bind", f"{HOST}:{self.port}", "--no-control-socket")
+        worker = ("--workers", "1", "--threads", str(THREADS))
+        times = ("--keep-alive", str(KEEP_ALIVE_SECONDS), "--graceful-timeout", str(GRACE_SECONDS))
+        command = (sys.executable, "-m", "gunicorn", "tests.fleet.mortal_wsgi", "--chdir", PROJECT)
+        return (*command, *address, *worker, *times)
+
+
+class Relay(Server):
+    """`manage.py cache_relay`."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        """Take its whole environment."""
+        super().__init__(directory)
+        self._variables = environment
+
+    @property
+    def url(self) -> str:
+        """Nobody asks it anything."""
+        return ""
+
+    def _environment(self) -> Mapping[str, str]:
+        return self._variables
+
+    def _command(self) -> Sequence[str | Path]:
+        return (sys.executable, PROJECT / "manage.py", "cache_relay")
+
+    def _is_ready(self) -> bool:
+        return "Relaying" in self._log.read_text(errors="replace")
+
+
+class RestartablePostgreSQL(PostgreSQLServer):
+    """A PostgreSQL that is stopped as for maintenance: transactions are ended, data are kept."""
+
+    stop_signal = signal.SIGINT

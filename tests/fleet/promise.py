@@ -1,0 +1,56 @@
+"""What a scenario promises, and where a run of it broke its word."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.fleet.figures import Figures
+from tests.fleet.tally import Stale
+
+VISIBLE_SECONDS = 1.0
+"""Raw SQL is seen by every server within this time, at the 99th percentile."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """How stale answers may be between the first fault and the recovery of every server.
+
+    Before the first fault and after the recovery none may be; and no request may fail, ever.
+    """
+
+    stale_seconds: float = 0.0
+    """At servers that could reach Redis all the time."""
+    cut_off_stale_seconds: float = 0.0
+    """At those that couldn't."""
+
+    def broken(self, figures: Figures) -> Iterator[str]:
+        """Say what was promised and not kept, a sentence for each."""
+        sentences = list(self._broken(figures))
+        if sentences and figures.unexplained_openings:
+            yield (
+                f"{figures.unexplained_openings} times a server gave Redis up though nothing had "
+                "been done to it: if this machine was that slow, play it again"
+            )
+        yield from sentences
+
+    def _broken(self, figures: Figures) -> Iterator[str]:
+        tally = figures.tally
+        for stale in tally.stale:
+            allowed = self._allowed(stale)
+            if stale.seconds > allowed:
+                where = "a cut-off server" if stale.is_cut_off else "a server"
+                when = "during the fault" if stale.is_disturbed else "with nothing in its way"
+                yield (
+                    f"{stale.what} at {where} {when}: stale for {stale.seconds * 1000:.0f} ms, "
+                    f"allowed are {allowed * 1000:.0f}"
+                )
+        for failure in tally.failures:
+            yield f"failed: {failure}"
+        if tally.reads == 0 or tally.writes == 0:
+            yield "nobody read, or nobody wrote"
+        if figures.visible_p99 is not None and figures.visible_p99 > VISIBLE_SECONDS:
+            yield f"raw SQL took {figures.visible_p99:.2f} s to be seen, at the 99th percentile"
+
+    def _allowed(self, stale: Stale) -> float:
+        if not stale.is_disturbed:
+            return 0.0
+        return self.cut_off_stale_seconds if stale.is_cut_off else self.stale_seconds

@@ -1,0 +1,95 @@
+"""The scenarios: what happens when, and what is promised while it does."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.fleet import faults
+from tests.fleet.promise import Promise
+from tests.fleet.stage import Stage
+from tests.fleet.surroundings import LOCAL_TTL_SECONDS
+
+RELAY_SECONDS = 1.0
+"""What the relay takes at most to tell the others of a change that Redis did not hear of."""
+
+NOTHING_STALE = Promise()
+RELAY_TELLS_OTHERS = Promise(stale_seconds=RELAY_SECONDS, cut_off_stale_seconds=LOCAL_TTL_SECONDS)
+# The last process that finds Redis again tells those that were earlier.
+NOBODY_TELLS_OTHERS = Promise(cut_off_stale_seconds=math.inf)
+OFTEN_PERMILLE = 5
+"""Of a scenario's time between two faults that happen often."""
+
+
+class Step(NamedTuple):
+    """Something that happens at a share of the scenario's time, 0 to 1."""
+
+    at: float
+    do: Callable[[Stage], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A story under load: after its last step the servers recover, and the load goes on."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    promise: Promise = NOTHING_STALE
+
+    def spell_command(self, seconds: float, seed: int) -> str:
+        """Return what plays this scenario once more."""
+        options = f"--scenario '{self.name}' --seconds {seconds:g} --seed {seed}"
+        return f"python -m tests.fleet {options}"
+
+
+def _often(fault: Callable[[Stage], None]) -> tuple[Step, ...]:
+    # From a fifth of the time to four fifths, so that somebody is always about to fill.
+    return tuple(Step(permille / 1000, fault) for permille in range(200, 800, OFTEN_PERMILLE))
+
+
+SCENARIOS = (
+    Scenario("calm"),
+    Scenario(
+        "Redis killed and restarted",
+        (Step(0.2, faults.kill_redis), Step(0.5, faults.start_redis)),
+        RELAY_TELLS_OTHERS,
+    ),
+    Scenario(
+        "Redis hung and resumed",
+        (Step(0.2, faults.hang_redis), Step(0.5, faults.resume_redis)),
+        RELAY_TELLS_OTHERS,
+    ),
+    Scenario(
+        "Redis hung, no relay",
+        (
+            Step(0.1, faults.stop_relay),
+            Step(0.2, faults.hang_redis),
+            Step(0.5, faults.resume_redis),
+        ),
+        NOBODY_TELLS_OTHERS,
+    ),
+    Scenario("Redis flushed", _often(faults.flush_redis)),
+    Scenario(
+        "one server cut off",
+        (Step(0.2, faults.cut_one_off), Step(0.5, faults.restore_lines)),
+        RELAY_TELLS_OTHERS,
+    ),
+    Scenario(
+        "memory full",
+        (
+            Step(0.1, faults.limit_memory),
+            *_often(faults.fill_memory),
+            Step(0.9, faults.unlimit_memory),
+        ),
+    ),
+    Scenario("slow network", (Step(0.2, faults.slow_network), Step(0.8, faults.restore_lines))),
+    Scenario(
+        "web process killed",
+        (Step(0.2, faults.kill_web_process), Step(0.5, faults.kill_web_process)),
+    ),
+    Scenario(
+        "PostgreSQL restarted",
+        (Step(0.2, faults.stop_postgresql), Step(0.4, faults.start_postgresql)),
+    ),
+    Scenario("rolling restart", (Step(0.2, faults.restart_web_servers),)),
+)

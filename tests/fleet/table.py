@@ -1,0 +1,45 @@
+"""The figures of all scenarios, as text."""
+
+from collections.abc import Sequence
+
+from tests.fleet.figures import Figures
+
+COLUMNS = {
+    "": "scenario",
+    "reads": "reads",
+    "writes": "writes",
+    "stale": "stale_reads",
+    "for ms": "stale_reads_longest_ms",
+    "cut off ms": "stale_reads_longest_cut_off_ms",
+    "closed": "closings",
+    "let in": "stale_admissions",
+    "for  ms": "stale_admissions_longest_ms",
+    "cut off  ms": "stale_admissions_longest_cut_off_ms",
+    "failed": "failed",
+    "no db": "database_away",
+    "killed": "killed",
+    "p99 ms": "p99_ms",
+    "slowest ms": "slowest_ms",
+    "SQL ms": "raw_p99_ms",
+    "recovery s": "recovery_seconds",
+}
+
+
+def spell_table(runs: Sequence[Figures]) -> str:
+    """Return a line per scenario under a line of headings."""
+    rows = [[_spell(figures.as_row()[name]) for name in COLUMNS.values()] for figures in runs]
+    lines = [[heading.replace("  ", " ") for heading in COLUMNS], *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

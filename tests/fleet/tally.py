@@ -1,0 +1,53 @@
+"""What the visitors of one scenario saw."""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+
+class Stale(NamedTuple):
+    """One answer that was older than what had been acknowledged before the question."""
+
+    what: str
+    """read, or admission: somebody was let in after his account was closed."""
+    seconds: float
+    is_disturbed: bool
+    """Whether it was asked between the first fault and the recovery of every server."""
+    is_cut_off: bool
+    """Whether the server that answered could not reach Redis at some time of the scenario."""
+
+
+@dataclass
+class Tally:
+    """One visitor's counts, or the sum of all."""
+
+    reads: int = 0
+    writes: int = 0
+    closings: int = 0
+    stale: list[Stale] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """What was answered 5xx or not at all, without an excuse."""
+    killed: int = 0
+    """Requests without an answer from a server that was killed on purpose."""
+    database_away: int = 0
+    """Requests answered 503 while PostgreSQL was stopped on purpose."""
+    durations: "array[float]" = field(default_factory=lambda: array("d"))
+    visibilities: list[float] = field(default_factory=list)
+    """Seconds from the commit of raw SQL until every server showed it, in undisturbed times."""
+
+    @classmethod
+    def total(cls, tallies: Iterable[Self]) -> Self:
+        """Add them up."""
+        total = cls()
+        for tally in tallies:
+            total.reads += tally.reads
+            total.writes += tally.writes
+            total.closings += tally.closings
+            total.stale += tally.stale
+            total.failures += tally.failures
+            total.killed += tally.killed
+            total.database_away += tally.database_away
+            total.durations += tally.durations
+            total.visibilities += tally.visibilities
+        return total

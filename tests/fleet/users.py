@@ -1,0 +1,77 @@
+"""Who lives in the database: made, written and read by SQL, past the product."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import jwt
+import psycopg
+
+CONNECT_SECONDS = 2
+TOKEN_HOURS = 2
+
+CREATE = """
+INSERT INTO users (email, first_name, last_name, password, bio, avatar_url, occupation, location,
+  is_active, is_admin, is_superuser, created_at, updated_at, token_version)
+SELECT gen_random_uuid() || '@example.com', 'Alice', 'Rolle', '!unusable', '0', '', '', '',
+  true, false, false, now(), now(), 1
+FROM generate_series(1, %s) RETURNING id
+"""
+READ = "SELECT bio FROM users WHERE id = %s FOR UPDATE"
+WRITE = "UPDATE users SET bio = %s WHERE id = %s"
+
+
+class Person(NamedTuple):
+    """A user, and the access token that every server takes for his."""
+
+    pk: int
+    token: str
+
+
+class Users:
+    """The table of users, over one connection for one thread; made anew where it was lost.
+
+    A user's version is his bio, a number: 0 at first.
+    """
+
+    def __init__(self, database_url: str, signing_key: str) -> None:
+        """Connect to nothing yet."""
+        self._database_url = database_url
+        self._signing_key = signing_key
+        self._connection: psycopg.Connection | None = None
+
+    def create(self, count: int) -> list[Person]:
+        """Add users who need no password to close their account."""
+        return [Person(pk, self._mint(pk)) for (pk,) in self._execute(CREATE, count)]
+
+    def read_version(self, pk: int) -> int:
+        """Return what is committed, once whoever is writing this row has finished."""
+        [(bio,)] = self._execute(READ, pk)
+        return int(bio)
+
+    def write_version(self, pk: int, version: int) -> None:
+        """Write and commit as somebody does who has never heard of a cache."""
+        self._execute(WRITE, str(version), pk)
+
+    def close(self) -> None:
+        """Disconnect; the next use connects again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _execute(self, statement: str, *parameters: object) -> list[tuple[int]]:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(
+                    self._database_url, autocommit=True, connect_timeout=CONNECT_SECONDS
+                )
+            cursor = self._connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError:
+            self.close()
+            raise
+
+    def _mint(self, pk: int) -> str:
+        claims = {"user_id": pk, "token_version": 1, "token_type": "access", "jti": f"fleet-{pk}"}
+        now = datetime.now(UTC)
+        times = {"iat": now, "exp": now + timedelta(hours=TOKEN_HOURS)}
+        return jwt.encode(claims | times, self._signing_key, "HS256")

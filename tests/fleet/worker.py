@@ -1,0 +1,64 @@
+"""Whoever does the same thing to the fleet again and again."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from tests.fleet.users import Person
+from tests.fleet.visitor import Answer, Visitor
+
+POPULARITY = 3
+
+
+class Worker(ABC):
+    """A visitor with a habit; `run()` is for a thread of its own."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        """Take the visitor over."""
+        self.visitor = visitor
+        self.stage = visitor.stage
+        self.fleet = visitor.stage.fleet
+        self.random = visitor.random
+        self.tally = visitor.tally
+
+    def run(self) -> None:
+        """Do it until the stage has ended."""
+        try:
+            while not self.stage.ended.is_set():
+                self.step()
+        finally:
+            self.close()
+
+    @abstractmethod
+    def step(self) -> None:
+        """Do it once."""
+
+    def choose(self, people: Sequence[Person]) -> Person:
+        """Choose somebody: a tenth of them gets nearly half of the attention.
+
+        So that a user is often read and written, and written twice, within a few milliseconds.
+        """
+        return people[int(len(people) * self.random.random() ** POPULARITY)]
+
+    def close(self) -> None:
+        """Hang up."""
+        self.visitor.close()
+
+    def read(self, person: Person, path: str, asker: Person, *, needs_database: bool) -> None:
+        """Read a user whose versions are known, and compare."""
+        expected = self.fleet.ledger.newest(person.pk)
+        was_disturbed = self.stage.is_disturbed
+        answer = self.visitor.ask("GET", path, asker, needs_database=needs_database)
+        shown = None if answer is None else self.version_in(answer)
+        if answer is None or shown is None:
+            return
+        self.tally.reads += 1
+        if shown < expected:
+            seconds = self.fleet.ledger.staleness(person.pk, shown, answer.began)
+            self.visitor.note_stale("read", seconds, answer.instance, was_disturbed=was_disturbed)
+
+    def version_in(self, answer: Answer) -> int | None:
+        """Return the version in an answer; None for a refusal, which is counted as a failure."""
+        if "bio" not in (answer.body or ()):
+            self.visitor.fail(f"{answer.status} {answer.body}")
+            return None
+        return int(answer.body["bio"])
