@@ -25,6 +25,7 @@ class UnavailableError(Exception):
 class GuardedTier:
     """Ask Redis only while the breaker lets us; every failure is one `UnavailableError`.
 
+    When the breaker opens, `on_opening` is called, so that nothing is left from an outage before.
     Before the breaker closes again, `on_recovery` is called, and once more for as long as
     invalidations are refused meanwhile, so that nothing older than the outage is served after it.
     Callers for whom `may_probe` says no, since what `on_recovery` does would become part of their
@@ -36,6 +37,8 @@ class GuardedTier:
         tier: SharedTier,
         breaker: Breaker,
         stats: Stats,
+        *,
+        on_opening: Callable[[], None],
         on_recovery: Callable[[SharedTier], None],
         may_probe: Callable[[], bool],
     ) -> None:
@@ -44,6 +47,7 @@ class GuardedTier:
         self.breaker = breaker
         self._tier = tier
         self._stats = stats
+        self._on_opening = on_opening
         self._on_recovery = on_recovery
         self._may_probe = may_probe
 
@@ -116,6 +120,7 @@ class GuardedTier:
         if isinstance(error, MaxConnectionsError) and not invalidates:
             return  # our own pool is at its bound, which says nothing about Redis
         if self.breaker.failed(at_once=invalidates or isinstance(error, RedisTimeoutError)):
+            self._on_opening()
             self._stats.count(BREAKER_OPENINGS)
             logger.warning(
                 "Redis failed (%s: %s); users come from process memory and the database, "

@@ -83,6 +83,7 @@ class Process:
                 shared.connect(conf.USERCACHE_SHARED_ALIAS),
                 Breaker(clock=time.monotonic, random=random.random),
                 stats,
+                on_opening=local_tier.forget_all,
                 on_recovery=lambda tier: _recover(tier, local_tier),
                 may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
             )

@@ -22,11 +22,12 @@ RAW_USERS = 10
 class Fleet:
     """Web servers, an office, PostgreSQL, Redis, the relay: `with Fleet(tmp_path) as fleet: …`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Choose ports and keys; nothing runs yet."""
+    def __init__(self, directory: Path, **settings: str) -> None:
+        """Choose ports and keys, with settings of the product's by name; nothing runs yet."""
         self.redis = RedisServer(_subdirectory(directory, "redis"))
         self.postgresql = RestartablePostgreSQL(_subdirectory(directory, "postgresql"))
-        self.environment = make_environment(directory, self.postgresql.url, self.redis.url)
+        servers = make_environment(directory, self.postgresql.url, self.redis.url)
+        self.environment = servers | settings
         self.instances = [
             Instance(_subdirectory(directory, f"web{n}"), self.environment, self.redis.port)
             for n in range(INSTANCES)

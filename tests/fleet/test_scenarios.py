@@ -12,24 +12,20 @@ pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 
 SECONDS = 1.5
 SEED = 1
-ATTEMPTS = 2
-"""Where the machine was so slow that a server took Redis for lost."""
+PATIENT = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "0.75"}
+"""Three times the default: a machine that is slow for a moment is no Redis that is lost."""
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Run one fleet for all of them."""
-    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+    with Fleet(tmp_path_factory.mktemp("fleet"), **PATIENT) as fleet:
         yield fleet
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_promises_are_kept(fleet: Fleet, scenario: Scenario) -> None:
     """Nobody is served what is older than promised, and no request fails."""
-    broken: list[str] = []
-    for _ in range(ATTEMPTS):
-        figures = play(fleet, scenario, seconds=SECONDS, seed=SEED)
-        broken = list(scenario.promise.broken(figures))
-        if not (broken and figures.unexplained_openings):
-            break
+    figures = play(fleet, scenario, seconds=SECONDS, seed=SEED)
+    broken = list(scenario.promise.broken(figures))
     assert not broken, f"To repeat it: {scenario.spell_command(SECONDS, SEED)}"

@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
 from tests.caches import lead_shared_alias
+from tests.processes import ANSWER_SECONDS, python
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import find_free_port
 from tests.usercache.clocks import Clock
@@ -23,6 +24,11 @@ from usercache.users import get_user_by_email, get_user_by_id, inspect_user, inv
 pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 LOOK_UPS = 20
+
+RENAME = """
+from accounts.models import User
+User.objects.filter(pk=int(input())).update(first_name="Alicia")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -132,14 +138,14 @@ def test_every_function_works_through_a_fault(
 def test_refusing_redis_is_asked_three_times(
     alice: User, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    """Where nobody listens, three look-ups notice; one query and process memory serve them all."""
+    """Where nobody listens, three look-ups notice; then process memory serves them all."""
     lead_shared_alias(settings, f"redis://127.0.0.1:{find_free_port()}/0")
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         for _ in range(LOOK_UPS):
             assert first_name(alice) == "Alice"
     assert count("errors_ConnectionError") == 3
     assert count("breaker_openings") == 1
-    assert count("hits_local") == LOOK_UPS - 1
+    assert count("hits_local") == LOOK_UPS - 2
 
 
 def test_hanging_redis_costs_one_timeout(alice: User, redis_server: RedisServer) -> None:
@@ -191,6 +197,24 @@ def test_redis_that_comes_back_is_used_again(
     assert breaker().state == "closed"
     assert inspect_user(alice.pk)[:2] == ("redis", "record")
     assert get_store()._local.get(f"user:id:{alice.pk}") is None
+
+
+def test_second_outage_finds_nothing_of_the_first(
+    alice: User, redis_server: RedisServer, clock: Clock
+) -> None:
+    """Who looks up while Redis comes back may fill process memory after it was emptied."""
+    redis_server.pause()
+    assert first_name(alice) == "Alice"
+    entry = get_store()._local.get(f"user:id:{alice.pk}")
+    assert entry is not None
+    redis_server.resume()
+    clock.now += 2
+    assert first_name(alice) == "Alice"
+    get_store()._local._cache.set(f"user:id:{alice.pk}", entry)
+    with python(RENAME, REDIS_URL=redis_server.url) as other:
+        other.communicate(f"{alice.pk}\n", timeout=ANSWER_SECONDS)
+    redis_server.pause()
+    assert first_name(alice) == "Alicia"
 
 
 def test_probe_of_a_read_only_redis_fails(

@@ -110,6 +110,7 @@ class Member:
             self.link,  # type: ignore[arg-type]  # a stand-in
             Breaker(clock=clock, random=lambda: 0.0),
             stats,
+            on_opening=local.forget_all,
             on_recovery=lambda tier: _recover(tier, local),
             may_probe=lambda: not connection.in_atomic_block,
         )
