@@ -108,6 +108,12 @@ def test_given_server_that_is_away_is_an_error(variable: str) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_given_cluster_is_an_error_that_says_what_to_do() -> None:
+    """The suite starts those itself; the one it is given is a server."""
+    with pytest.raises(ServerUnavailableError, match="Unset it"):
+        describe_redis("redis+cluster://127.0.0.1:1")
+
+
 @pytest.mark.parametrize("find", [binaries.find_postgresql, binaries.find_redis])
 def test_no_server_is_an_error_that_says_what_to_do(find: Callable[[], Path]) -> None:
     """Without URL, installed server or wheel, the message names the ways to get one."""

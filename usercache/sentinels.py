@@ -141,7 +141,8 @@ class PrimaryPool(SentinelConnectionPool):
         if now >= self._check_at:
             # Two threads may come at once; then they both ask.
             self._check_at = now + CHECK_SECONDS
-            start_thread("usercache-sentinel", self._check)
+            with suppress(RedisConnectionError):  # at the end of the process there are no threads
+                start_thread("usercache-sentinel", self._check)
         return super().get_connection(*args, **options)
 
     def _check(self) -> None:

@@ -52,6 +52,11 @@ def describe_redis(url: str) -> str:
             socket_connect_timeout=ANSWER_SECONDS,
         ) as client:
             info = client.info("server")
+    except ValueError as error:
+        raise ServerUnavailableError(
+            "REDIS_URL is not one server's. Unset it: the tests start sentinels and clusters of "
+            "their own."
+        ) from error
     except redis.RedisError as error:
         raise ServerUnavailableError(
             f"REDIS_URL is set, but no Redis answers there: {error}"

@@ -1,6 +1,7 @@
 """The cluster's client: slots that move, nodes that hang, and never more than one timeout."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from tests.servers.redis_cluster import ClusterServers, ask
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import HOST, find_free_port
 from tests.waiting import wait_until
+from usercache import shared
 from usercache.cluster import ClusterClient, ClusterRedis
 
 pytestmark = pytest.mark.redis
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.redis
 TIMEOUT_SECONDS = 0.4
 # Two timeouts would be more, and a busy machine's own delays are less.
 BARELY_ONE_TIMEOUT = 1.8 * TIMEOUT_SECONDS
+CHILD_SECONDS = 20
 KEYS = [f"key{number}" for number in range(100)]
 KEY, SLOT = "key", key_slot(b"key")
 
@@ -174,13 +177,28 @@ def test_threads_and_requests_share_one_client(cache: "RedisCache[ClusterClient]
 def test_forked_child_has_a_client_of_its_own(client: ClusterRedis) -> None:
     """Parent and child don't read each other's answers."""
     set_and_get(client)
+    with client._topology._lock:  # whoever of the parent's threads holds it won't let go here
+        child = fork(lambda: wait_until(lambda: has_right_answers(client), "the child is served"))
+    for _ in range(20):
+        assert has_right_answers(client)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def has_right_answers(client: ClusterRedis) -> bool:
+    return works(client) and set_and_get(client)[len(KEYS) :] == [key.encode() for key in KEYS]
+
+
+def fork(task: Callable[[], object]) -> int:
+    """Run the task in a forked child, which says by its exit whether it came to its end."""
     child = os.fork()
     if child == 0:
-        right = set_and_get(client)[len(KEYS) :] == [key.encode() for key in KEYS]
-        os._exit(0 if right and client.get("key1") == b"key1" else 1)
-    for _ in range(20):
-        assert set_and_get(client)[len(KEYS) :] == [key.encode() for key in KEYS]
-    assert os.waitpid(child, 0)[1] == 0
+        signal.alarm(CHILD_SECONDS)
+        try:
+            task()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
 
 
 def test_slot_that_has_moved(servers: ClusterServers, client: ClusterRedis) -> None:
@@ -313,6 +331,20 @@ def test_slot_that_nobody_serves(client: ClusterRedis) -> None:
     with pytest.raises(ClusterDownError, match=str(SLOT)):
         client.get(KEY)
     wait_until(lambda: works(client), "the slot is known again")
+
+
+def test_probe_is_of_all_primaries(servers: ClusterServers, client: ClusterRedis) -> None:
+    """Whichever hangs, it fails: each may be owed an invalidation."""
+    tier = shared.connect("usercache")
+    tier.probe()
+    for node in servers.primaries():
+        node.pause()
+        try:
+            with pytest.raises(RedisTimeoutError):
+                tier.probe()
+        finally:
+            node.resume()
+    servers.wait_until_whole()
 
 
 def test_tags_are_of_all_primaries(servers: ClusterServers, client: ClusterRedis) -> None:

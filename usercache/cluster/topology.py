@@ -78,6 +78,15 @@ class Topology:
         self._is_wanted = False
 
     def _work(self, worker: "Future[RedisCluster]") -> None:
+        try:
+            self._settle(worker)
+        finally:
+            # Or a mistake of ours would leave everybody waiting for a thread that is gone.
+            with self._lock:
+                if self._worker is worker:
+                    self._worker = None
+
+    def _settle(self, worker: "Future[RedisCluster]") -> None:
         pause = threading.Event()
         for _ in range(ROUNDS):
             with self._lock:
@@ -90,8 +99,6 @@ class Topology:
             if not self._is_settled(worker):
                 self._is_wanted = True
                 pause.wait(PAUSE_SECONDS)
-        with self._lock:
-            self._worker = None
 
     def _is_settled(self, worker: "Future[RedisCluster]") -> bool:
         try:
