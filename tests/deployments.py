@@ -4,7 +4,9 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import trustme
 from pytest_django import Settings
@@ -43,10 +45,18 @@ class Deployment:
     client_cert: str = ""
     client_key: str = ""
     sentinel_password: str = ""
+    servers: Any = None
+    """What runs there, where there are several servers."""
 
     def use(self, settings: Settings, timeout_seconds: float = PATIENT_SECONDS) -> None:
         """Let the shared alias lead here, to an empty Redis."""
         self.flush()
+        entry = self.entry(timeout_seconds)
+        settings.CACHES = settings.CACHES | {settings.USERCACHE_SHARED_ALIAS: entry}
+
+    @cache  # noqa: B019  # so that a test finds the connections of the one before
+    def entry(self, timeout_seconds: float) -> dict[str, Any]:
+        """Return what the environment would put into CACHES."""
         options = RedisOptions(
             timeout_seconds,
             MAX_CONNECTIONS,
@@ -55,8 +65,7 @@ class Deployment:
             client_key=self.client_key,
             sentinel_password=self.sentinel_password,
         )
-        entry = redis_cache(parse_redis_url(self.url), options)
-        settings.CACHES = settings.CACHES | {settings.USERCACHE_SHARED_ALIAS: entry}
+        return redis_cache(parse_redis_url(self.url), options)
 
 
 @contextmanager
@@ -134,7 +143,8 @@ def deploy_sentinel(directory: Path) -> Iterator[Deployment]:
         for server in (servers.primary, servers.replica):
             grant(server, PERMISSIONS + OF_SENTINEL)
         url = f"redis+sentinel://{LOGIN}@{servers.addresses}/{SERVICE}/0"
-        yield Deployment(url, flusher(servers.primary), sentinel_password=SENTINEL_PASSWORD)
+        flush = flusher(servers.primary)
+        yield Deployment(url, flush, sentinel_password=SENTINEL_PASSWORD, servers=servers)
 
 
 @contextmanager
@@ -144,7 +154,8 @@ def deploy_cluster(directory: Path) -> Iterator[Deployment]:
         for server in servers.nodes:
             grant(server, PERMISSIONS + OF_CLUSTER)
         known = ",".join(servers.addresses.split(",")[:2])
-        yield Deployment(f"redis+cluster://{LOGIN}@{known}", servers.flush)
+        url = f"redis+cluster://{LOGIN}@{known}"
+        yield Deployment(url, servers.flush, servers=servers)
 
 
 def flusher(server: RedisServer) -> Callable[[], object]:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from tests.deployments import PASSWORD, QUOTED_PASSWORD, Deployment
 from tests.servers.redis_cluster import ClusterServers, ask
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import HOST, find_free_port
+from tests.usercache.conftest import Deploy
 from tests.waiting import wait_until
 from usercache import shared
 from usercache.cluster import ClusterClient, ClusterRedis
@@ -35,11 +36,10 @@ KEYS = [f"key{number}" for number in range(100)]
 KEY, SLOT = "key", key_slot(b"key")
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
-    """Run a cluster for this module, whose tests leave it whole."""
-    with ClusterServers(tmp_path_factory.mktemp("cluster"), PASSWORD) as servers:
-        yield servers
+@pytest.fixture
+def servers(deploy: Deploy) -> ClusterServers:
+    """Give the session's cluster, which is whole after each test."""
+    return cast(ClusterServers, deploy("cluster").servers)
 
 
 @pytest.fixture
@@ -178,10 +178,15 @@ def test_forked_child_has_a_client_of_its_own(client: ClusterRedis) -> None:
     """Parent and child don't read each other's answers."""
     set_and_get(client)
     with client._topology._lock:  # whoever of the parent's threads holds it won't let go here
-        child = fork(lambda: wait_until(lambda: has_right_answers(client), "the child is served"))
+        child = fork(lambda: refresh_and_use(client))
     for _ in range(20):
         assert has_right_answers(client)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def refresh_and_use(client: ClusterRedis) -> None:
+    client._topology.refresh()
+    wait_until(lambda: has_right_answers(client), "the child is served")
 
 
 def has_right_answers(client: ClusterRedis) -> bool:

@@ -1,7 +1,6 @@
 """The primary is found within one timeout, however many sentinels hang, and must be one."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -17,9 +16,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import MasterNotFoundError
 
-from tests.deployments import PASSWORD, QUOTED_PASSWORD, SENTINEL_PASSWORD, Deployment
+from tests.deployments import QUOTED_PASSWORD, SENTINEL_PASSWORD, Deployment
 from tests.servers.sentinel_set import SERVICE, SentinelSet
 from tests.servers.server import HOST, find_free_port
+from tests.usercache.conftest import Deploy
 from usercache.sentinels import (
     NotPrimaryError,
     PrimaryFinder,
@@ -34,12 +34,10 @@ TIMEOUT_SECONDS = 0.4
 BARELY_ONE_TIMEOUT = 1.8 * TIMEOUT_SECONDS
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
-    """Run sentinels for this module, whose tests kill nobody."""
-    directory = tmp_path_factory.mktemp("sentinels")
-    with SentinelSet(directory, PASSWORD, SENTINEL_PASSWORD) as servers:
-        yield servers
+@pytest.fixture
+def servers(deploy: Deploy) -> SentinelSet:
+    """Give the session's sentinels, primary and replica, whom no test kills."""
+    return cast(SentinelSet, deploy("sentinel").servers)
 
 
 @pytest.fixture
