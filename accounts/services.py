@@ -101,7 +101,8 @@ def set_avatar(*, user_id: int, content: bytes) -> User:
             user.avatar_url = default_storage.url(name)
             user.save(update_fields=["avatar_url", "updated_at"])
             if old_name:
-                transaction.on_commit(lambda: remove_avatar(old_name))
+                # Robust: the new picture is committed, whatever becomes of the old one's file.
+                transaction.on_commit(lambda: remove_avatar(old_name), robust=True)
         undo.pop_all()
     return user
 

@@ -35,6 +35,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._closed = True
         self._probing = False
+        self._recovering = False
         self._failures = 0
         self._refused_invalidations = 0
         self._openings_in_a_row = 0
@@ -44,7 +45,8 @@ class Breaker:
         """Say whether the caller may use the tier, must refrain, or is the one to probe it.
 
         Who is told to probe owes a `close()` that succeeds or a `stay_open()`; until then every
-        other caller is refused, and refused invalidations are counted.
+        other caller is refused, but for invalidations once the prober has said `recover()`.
+        Refused invalidations are counted.
         """
         if self._closed:
             return Permit.USE
@@ -65,6 +67,8 @@ class Breaker:
         """
         with self._lock:
             if not self._closed:
+                # One that was let through: what it should have invalidated is still to be done.
+                self._refused_invalidations += at_once
                 return False
             self._failures += 1
             if not at_once and self._failures < FAILURES_TO_OPEN:
@@ -74,28 +78,30 @@ class Breaker:
             self._pause()
             return True
 
-    def close(self, refused_before: int) -> bool:
-        """Close after a healthy probe, unless an invalidation was refused since then.
+    def recover(self) -> int:
+        """Let invalidations through after a healthy probe, and return how many were refused.
 
-        `refused_before` is the count that was read before what had been refused was carried out.
+        What was refused must now be carried out. Were invalidations refused meanwhile as well, a
+        steady stream of writes would keep the breaker open for ever.
         """
+        with self._lock:
+            self._recovering = True
+            return self._refused_invalidations
+
+    def close(self, refused_before: int) -> bool:
+        """Close after recovery, unless an invalidation failed since `recover()` returned that."""
         with self._lock:
             if self._refused_invalidations != refused_before:
                 return False
-            self._probing, self._closed, self._failures = False, True, 0
+            self._probing = self._recovering = False
+            self._closed, self._failures = True, 0
             return True
 
     def stay_open(self) -> None:
         """Pause for longer after a probe that failed."""
         with self._lock:
-            self._probing = False
+            self._probing = self._recovering = False
             self._pause()
-
-    @property
-    def refused_invalidations(self) -> int:
-        """Count the invalidations that found the breaker open."""
-        with self._lock:
-            return self._refused_invalidations
 
     @property
     def is_closed(self) -> bool:
@@ -121,6 +127,8 @@ class Breaker:
             if may_probe and not self._probing and self._clock() >= self._retry_at:
                 self._probing = True
                 return Permit.PROBE
+            if invalidates and self._recovering:
+                return Permit.USE
             self._refused_invalidations += invalidates
             return Permit.REFUSE
 

@@ -142,8 +142,12 @@ def get_codec() -> Codec:
 
 
 def is_cacheable(field: "models.Field[Any, Any]") -> bool:
-    """Say whether the field's values survive the way through an entry."""
-    return _target(field).get_internal_type() in PYTHON_TYPES
+    """Say whether the field's values survive the way through an entry.
+
+    Not those that the field makes into objects of its own, as a time zone or a decrypted text.
+    """
+    target = _target(field)
+    return target.get_internal_type() in PYTHON_TYPES and not hasattr(target, "from_db_value")
 
 
 _build_codec = lru_cache(maxsize=8)(Codec)

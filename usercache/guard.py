@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -27,7 +27,7 @@ class GuardedTier:
 
     When the breaker opens, `on_opening` is called, so that nothing is left from an outage before.
     Before the breaker closes again, `on_recovery` is called, and once more for as long as
-    invalidations are refused meanwhile, so that nothing older than the outage is served after it.
+    invalidations fail meanwhile, so that nothing older than the outage is served after it.
     Callers for whom `may_probe` says no, since what `on_recovery` does would become part of their
     transaction, leave the probe to others.
     """
@@ -51,11 +51,12 @@ class GuardedTier:
         self._on_recovery = on_recovery
         self._may_probe = may_probe
 
-    def is_available(self, *, invalidates: bool = False) -> bool:
+    def is_available(self, *, invalidates: bool = False, may_probe: bool = True) -> bool:
         """Say whether to ask at all; the caller whom the breaker picks probes first."""
         if self.breaker.is_closed:
             return True
-        permit = self.breaker.permit(invalidates=invalidates, may_probe=self._may_probe())
+        may_probe = may_probe and self._may_probe()
+        permit = self.breaker.permit(invalidates=invalidates, may_probe=may_probe)
         if permit is Permit.PROBE:
             return self._probe()
         return permit is Permit.USE
@@ -135,11 +136,12 @@ class GuardedTier:
         try:
             self._tier.probe()
             while not is_closed:
-                refused_before = self.breaker.refused_invalidations
+                refused_before = self.breaker.recover()
                 self._on_recovery(self._tier)
                 is_closed = self.breaker.close(refused_before)
-        except (RedisError, ProbeFailedError, DatabaseError) as error:
+        except (RedisError, ProbeFailedError, AnyDatabaseError) as error:
             self._stats.count(ERRORS_PREFIX + type(error).__name__)
+            logger.warning("Redis stays out of use (%s: %s).", type(error).__name__, error)
         finally:
             # In a finally: a probe that never reported would keep the breaker open for ever.
             if not is_closed:

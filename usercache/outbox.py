@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from django.contrib.auth import get_user_model
 from django.db import connections, models, router, transaction
 from django.utils import timezone
 
@@ -122,7 +123,7 @@ def get_backlog() -> Backlog:
 
 def get_alias() -> str:
     """Return the database that users are written to, where the outbox is too."""
-    return router.db_for_write(get_codec().model)
+    return router.db_for_write(get_user_model())
 
 
 def _take_rows(using: str, *, overdue_only: bool) -> list[PendingInvalidation]:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db import DatabaseError, connections
+from django.db import Error as AnyDatabaseError
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import local, outbox, shared
@@ -57,7 +58,7 @@ class Process:
         self._has_begun = True
         try:
             carry_out(overdue_only=False)
-        except DatabaseError as error:
+        except AnyDatabaseError as error:
             self.get_store().stats.count(ERRORS_PREFIX + type(error).__name__)
             logger.warning("The outbox could not be carried out at the start: %s", error)
 
@@ -101,7 +102,7 @@ def carry_out(*, overdue_only: bool) -> int:
     """Carry out what waits in the outbox, and return how many rows that was.
 
     Raises:
-        DatabaseError: the outbox can't be read; nothing is lost by it.
+        django.db.Error: the outbox can't be read; nothing is lost by it.
     """
     store = get_store()
     return outbox.carry_out(lambda keys: _forget(store, keys), overdue_only=overdue_only)

@@ -1,9 +1,10 @@
 """A query set for user models whose writes the cache learns of, though they send no signals."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.db.models import Q
 
 from usercache.users import refuse_read_only
 from usercache.writes import BATCH, Write, touches_cache
@@ -78,6 +79,7 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
         with transaction.atomic(using=self.db, savepoint=False):
             write = Write(self.db)
             if update_conflicts:
+                write.announce(self._find_conflicts(users, unique_fields or ()))
                 write.label()
             created = super().bulk_create(
                 users,
@@ -92,5 +94,19 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
                 write.note_instance(user)
             write.finish()
         return created
+
+    def _find_conflicts(self, users: Sequence[UserT], unique_fields: Collection[str]) -> list[Any]:
+        # Where keys are made by the client, Django never learns those of the rows it updated.
+        pks = list[Any]()
+        for start in range(0, len(users), BATCH):
+            condition = Q(pk__in=())
+            for user in users[start : start + BATCH]:
+                condition |= Q(**{name: getattr(user, name) for name in unique_fields})
+            pks += (
+                self.model._base_manager.using(self.db)
+                .filter(condition)
+                .values_list("pk", flat=True)
+            )
+        return pks
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own

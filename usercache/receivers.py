@@ -13,8 +13,11 @@ from usercache.models import PendingInvalidation
 from usercache.users import refuse_read_only
 from usercache.writes import Write, touches_cache
 
-PENDING_WRITE: Final = "usercache_write"
-"""Where an instance's `_state` keeps its write between the two signals."""
+PENDING_WRITES: Final = "usercache_writes"
+"""Where an instance's `_state` keeps its writes between their two signals.
+
+Several, since other receivers may save an instance that is being saved or deleted.
+"""
 
 
 def announce_save(
@@ -64,10 +67,10 @@ def install_triggers(*, using: str, **_kwargs: Any) -> None:
 
 
 def connect() -> None:
-    """Listen to the user model and its proxies, which send signals of their own."""
+    """Listen to the user model, its proxies and children, which send signals of their own."""
     user_model = get_user_model()
     for model in apps.get_models():
-        if model._meta.concrete_model is user_model:
+        if issubclass(model, user_model):
             pre_save.connect(announce_save, sender=model)
             post_save.connect(finish_save, sender=model)
             pre_delete.connect(announce_delete, sender=model)
@@ -78,12 +81,11 @@ def _announce(instance: models.Model, using: str) -> None:
     write = Write(using)
     if instance.pk is not None:
         write.announce([instance.pk])
-    setattr(instance._state, PENDING_WRITE, write)
+    vars(instance._state).setdefault(PENDING_WRITES, []).append(write)
 
 
 def _finish(instance: models.Model) -> None:
-    write: Write = getattr(instance._state, PENDING_WRITE)
-    delattr(instance._state, PENDING_WRITE)
+    write: Write = getattr(instance._state, PENDING_WRITES).pop()
     write.note_instance(instance)
     if not write.is_announced:
         write.announce_new([instance.pk])

@@ -4,7 +4,8 @@ import logging
 import threading
 from typing import Final
 
-from django.db import DatabaseError, connections
+from django.db import Error as AnyDatabaseError
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import outbox, triggers
@@ -43,7 +44,7 @@ class Relay:
                     done += carry_out(overdue_only=True)
                     pause = self._poll_seconds
                     self._wait(connection)
-            except DatabaseError as error:
+            except AnyDatabaseError as error:
                 logger.warning("The database failed (%s); next try in %.1f s.", error, pause)
                 connection.close()
                 self._stopped.wait(pause)

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 
 from usercache.outbox import Backlog, get_backlog
 from usercache.process import get_store
@@ -68,6 +68,6 @@ def take_snapshot() -> Snapshot:
 def _get_backlog() -> Backlog | None:
     try:
         return get_backlog()
-    except DatabaseError as error:
+    except AnyDatabaseError as error:
         get_store().stats.count(ERRORS_PREFIX + type(error).__name__)
         return None

@@ -15,7 +15,7 @@ INVALIDATIONS: Final = "invalidations"
 UNREADABLE_PREFIX: Final = "unreadable_"
 """Followed by the reason: shape, signature, content, age."""
 ERRORS_PREFIX: Final = "errors_"
-"""Followed by the name of redis-py's exception."""
+"""Followed by the name of the exception, redis-py's or Django's."""
 BREAKER_OPENINGS: Final = "breaker_openings"
 
 JOIN_SECONDS: Final = 1.0
@@ -78,8 +78,12 @@ class Delivery:
     def deliver_now(self) -> None:
         """Deliver what was counted so far."""
         counts = self._stats.take()
-        if counts and not self._deliver(counts):
-            self._stats.put_back(counts)
+        is_delivered = not counts
+        try:
+            is_delivered = is_delivered or self._deliver(counts)
+        finally:
+            if not is_delivered:
+                self._stats.put_back(counts)
 
     def _run(self) -> None:
         while not self._ended.wait(self._every_seconds):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 
 from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
@@ -87,17 +87,20 @@ class Store:
         for `USERCACHE_LEASE_WAIT_SECONDS` at most. Where the caller may not fill (in a
         transaction, whose rows may never be committed), nobody waits and nothing is written.
         """
-        return self._first_answer(lambda tier: self._read_through(tier, key, codec, load, may_fill))
+        return self._first_answer(
+            lambda tier: self._read_through(tier, key, codec, load, may_fill),
+            otherwise=lambda: self._load(load),
+        )
 
     def get_pointer(self, key: str) -> str | None:
         """Return the id a pointer leads to, None where there is none. One operation."""
-        pointer = self._first_answer(lambda tier: tier.get(key))
+        pointer = self._first_answer(lambda tier: tier.get(key), otherwise=lambda: None)
         return None if pointer is None else pointer.decode(errors="replace")
 
     def set_pointer(self, key: str, pk: str) -> None:
         """Let a pointer lead to an id; who follows it checks the record it leads to."""
         ttl_ms = self._ttl_ms(conf.USERCACHE_TTL_SECONDS)
-        self._first_answer(lambda tier: tier.set_pointer(key, pk, ttl_ms))
+        self._first_answer(lambda tier: tier.set_pointer(key, pk, ttl_ms), otherwise=lambda: None)
 
     def raise_barriers(self, keys: Sequence[str], token: bytes) -> bool:
         """Let nobody fill these keys until the token's barrier is lowered.
@@ -138,7 +141,8 @@ class Store:
 
     def add_totals(self, counts: Mapping[str, int]) -> bool:
         """Add counts to the totals of all processes and return whether they arrived."""
-        if self.shared is None or not self.shared.is_available():
+        # From a thread of its own, which must not open the database connection of a recovery.
+        if self.shared is None or not self.shared.is_available(may_probe=False):
             return False
         try:
             self.shared.add_totals(counts)
@@ -185,6 +189,9 @@ class Store:
             held = tier.take_lease(key, lease, instead_of=held or b"")
             if held is None:
                 return self._load_and_fill(tier, key, codec, load, lease)
+        return self._load(load)
+
+    def _load(self, load: Callable[[], Values | None]) -> Values | None:
         self.stats.count(MISSES)
         return load()
 
@@ -200,7 +207,7 @@ class Store:
         began_ms = self._now_ms()
         try:
             values = load()
-        except DatabaseError:
+        except AnyDatabaseError:
             self.forget([key])  # nobody need wait for a load that failed
             raise
         if values is None:
@@ -248,12 +255,14 @@ class Store:
         state = "absent user" if record.values is None else "record"
         return CachedState(tier.name, state, age_seconds, ttl_seconds)
 
-    def _first_answer(self, ask: Callable[[Tier], T]) -> T:
+    def _first_answer(self, ask: Callable[[Tier], T], otherwise: Callable[[], T]) -> T:
         if self.shared is not None and self.shared.is_available():
             try:
                 return ask(self.shared)
             except UnavailableError:  # counted by the guard
-                pass
+                if self.shared.breaker.is_closed:
+                    # Redis stays in use, so others write through it, and nobody tells our memory.
+                    return otherwise()
         return ask(self._local)
 
     def _tell_all(self, tell: Callable[[Tier], None]) -> bool:

@@ -9,7 +9,7 @@ that very email, name or phone, so the truth of every answer hangs on the record
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from django.db import connections, router
+from django.db import connections, router, transaction
 
 from usercache import outbox
 from usercache.codec import Codec, Values, get_codec
@@ -95,10 +95,10 @@ def invalidate_user(
 def invalidate_all_users() -> None:
     """Drop every user; a round trip per thousand keys. Writes that are under way stay announced.
 
-    While Redis can't be reached, it is remembered and done when it can.
+    Called within a transaction, it is done after the commit. While Redis can't be reached, it is
+    remembered and done when it can.
     """
-    if not get_store().forget_all():
-        outbox.note(outbox.get_alias(), [outbox.EVERYBODY])
+    transaction.on_commit(_forget_everybody, using=outbox.get_alias())
 
 
 def inspect_user(user_id: object) -> CachedState:
@@ -124,6 +124,11 @@ def refuse_read_only(user: object) -> None:
             "were never loaded. Load the row first: "
             "User.objects.select_for_update().get(pk=user.pk)."
         )
+
+
+def _forget_everybody() -> None:
+    if not get_store().forget_all():
+        outbox.note(outbox.get_alias(), [outbox.EVERYBODY])
 
 
 def _look_up_by(identifier: str, value: str) -> "User | None":

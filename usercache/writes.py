@@ -10,7 +10,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from django.db import DatabaseError, connections, models, transaction
+from django.db import Error as AnyDatabaseError
+from django.db import connections, models, transaction
 
 from usercache import outbox, triggers
 from usercache.codec import get_codec
@@ -100,7 +101,7 @@ class Write:
         # The write is committed, and its response must say so, whatever happens to the outbox.
         try:
             self._update_outbox(is_confirmed=is_confirmed)
-        except DatabaseError as error:
+        except AnyDatabaseError as error:
             store.stats.count(ERRORS_PREFIX + type(error).__name__)
             logger.warning("The outbox could not be updated after a write: %s", error)
 
@@ -108,7 +109,9 @@ class Write:
         if is_confirmed:
             if self._may_have_rows:
                 outbox.settle(self._using, self._labels, self._pks)
-        elif not self._may_have_rows:
+        elif not (self._may_have_rows and self._has_triggers()):
+            # Also where a row was written before: outside of a transaction somebody may have
+            # carried it out already, ahead of the change.
             outbox.note(self._using, self._pks)
 
     def _raise_barriers(self, pks: Sequence[Any]) -> bool:
@@ -129,8 +132,8 @@ def touches_cache(columns: Iterable[str] | None) -> bool:
         return True
     codec = get_codec()
     meta = codec.model._meta
-    fields = (meta.pk if name == "pk" else meta.get_field(name) for name in columns)
-    return not codec.field_set.isdisjoint(getattr(field, "attname", "") for field in fields)
+    cached = {f.name for f in meta.concrete_fields if f.attname in codec.field_set}
+    return not (codec.field_set | cached | {"pk"}).isdisjoint(columns)
 
 
 def _batches(pks: Sequence[Any]) -> Iterable[Sequence[Any]]:

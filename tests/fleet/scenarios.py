@@ -90,6 +90,8 @@ SCENARIOS = (
     Scenario(
         "PostgreSQL restarted",
         (Step(0.2, faults.stop_postgresql), Step(0.4, faults.start_postgresql)),
+        # The relay waits for its pool, which pauses for seconds between tries.
+        Promise(visible_seconds=5.0),
     ),
     Scenario("rolling restart", (Step(0.2, faults.restart_web_servers),)),
 )

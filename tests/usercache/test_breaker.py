@@ -82,7 +82,7 @@ def test_healthy_probe_closes(breaker: Breaker, clock: Clock) -> None:
         assert breaker.seconds_to_probe == 2
         clock.now += 2
         assert ask(breaker) is Permit.PROBE
-        assert breaker.close(breaker.refused_invalidations)
+        assert breaker.close(breaker.recover())
         assert ask(breaker) is Permit.USE
         assert breaker.state == "closed"
 
@@ -111,15 +111,40 @@ def test_caller_who_may_not_probe_leaves_it_to_others(breaker: Breaker, clock: C
     assert ask(breaker) is Permit.PROBE
 
 
-def test_stays_open_for_what_was_refused_meanwhile(breaker: Breaker, clock: Clock) -> None:
-    """An invalidation refused since recovery read what was left must be carried out first."""
+def test_recovery_lets_invalidations_through(breaker: Breaker, clock: Clock) -> None:
+    """Writes that never cease don't keep the breaker open: while it recovers they are heard."""
     open_at_once(breaker)
     clock.now += 2
     assert ask(breaker) is Permit.PROBE
-    refused_before = breaker.refused_invalidations
-    assert ask(breaker) is Permit.REFUSE
     assert ask(breaker, invalidates=True) is Permit.REFUSE
+    refused_before = breaker.recover()
+    assert ask(breaker, invalidates=True) is Permit.USE
+    assert ask(breaker) is Permit.REFUSE
+    assert breaker.close(refused_before)
+    assert ask(breaker) is Permit.USE
+
+
+def test_stays_open_for_an_invalidation_that_failed_meanwhile(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """What was let through while recovering, and failed, must be carried out first."""
+    open_at_once(breaker)
+    clock.now += 2
+    assert ask(breaker) is Permit.PROBE
+    refused_before = breaker.recover()
+    assert ask(breaker, invalidates=True) is Permit.USE
+    assert not breaker.failed(at_once=True)
     assert not breaker.close(refused_before)
     assert ask(breaker) is Permit.REFUSE
-    assert breaker.close(breaker.refused_invalidations)
+    assert breaker.close(breaker.recover())
     assert ask(breaker) is Permit.USE
+
+
+def test_failed_recovery_refuses_invalidations_again(breaker: Breaker, clock: Clock) -> None:
+    """Once a probe has failed, nobody asks before the next."""
+    open_at_once(breaker)
+    clock.now += 2
+    assert ask(breaker) is Permit.PROBE
+    breaker.recover()
+    breaker.stay_open()
+    assert ask(breaker, invalidates=True) is Permit.REFUSE

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
@@ -75,7 +76,8 @@ def first_name(user: User) -> str:
 
 
 def waiting() -> list[str]:
-    return list(PendingInvalidation.objects.order_by("pk").values_list("user_id", flat=True))
+    # Carrying out twice is as good as once, and so is noting.
+    return sorted(set(PendingInvalidation.objects.values_list("user_id", flat=True)))
 
 
 WRITES: dict[str, Callable[[User], object]] = {
@@ -227,31 +229,44 @@ def test_write_while_redis_is_away_is_carried_out_before_it_is_used_again(
     assert waiting() == []
 
 
-def test_recovery_waits_for_invalidations_refused_meanwhile(
+def test_write_during_recovery_is_heard(
     alice: User, own_redis: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write that commits while the outbox is being carried out is carried out as well."""
+    """A write that commits right after the outbox was carried out reaches Redis by itself."""
     first_name(alice)
     own_redis.pause()
     User.objects.filter(pk=alice.pk).update(first_name="first")
     own_redis.resume()
     clock.now += 2
     carried_out = outbox.carry_out
-    late_writes = iter(["second", "third"])
 
     def write_right_after(*args: object, **kwargs: object) -> int:
         done = carried_out(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
-        for name in late_writes:
-            User.objects.filter(pk=alice.pk).update(first_name=name)
-            break
+        User.objects.filter(pk=alice.pk).update(first_name="second")
         return done
 
     monkeypatch.setattr(outbox, "carry_out", write_right_after)
-    assert first_name(alice) == "third"
+    assert first_name(alice) == "second"
     shared = get_store().shared
     assert shared is not None
     assert shared.breaker.is_closed
     assert waiting() == []
+
+
+def test_row_written_ahead_may_be_carried_out_too_early(
+    alice: User, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a transaction the row is there before the change, and so is noted again."""
+    own_redis.pause()
+    do_update = User._do_update
+
+    def carry_out_first(*args: Any, **kwargs: Any) -> bool:
+        PendingInvalidation.objects.all().delete()
+        return bool(do_update(*args, **kwargs))
+
+    monkeypatch.setattr(User, "_do_update", carry_out_first)
+    alice.save()
+    assert waiting() == [str(alice.pk)]
 
 
 def test_nobody_probes_inside_a_transaction(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.signals import post_save, pre_delete
 from pytest_django import DjangoAssertNumQueries
 from redis import Redis
 
@@ -361,3 +362,37 @@ def test_cache_user_takes_the_row_not_the_instance(
             user = look_up(alice)
             assert user is not None
             assert user.first_name == "Alicia"
+
+
+def test_receiver_that_saves_again(make_user: MakeUser) -> None:
+    """Another app's receiver may save the instance that is being saved, or deleted."""
+
+    def save_again(instance: User, *, created: bool = True, **_kwargs: object) -> None:
+        if created:
+            instance.first_name = "Again"
+            instance.save()
+
+    post_save.connect(save_again, sender=User)
+    post_save.receivers.insert(0, post_save.receivers.pop())  # before ours
+    post_save.sender_receivers_cache.clear()
+    pre_delete.connect(save_again, sender=User)
+    try:
+        user = make_user("again")
+        found = get_user_by_id(user.pk)
+        assert found is not None
+        assert found.first_name == "Again"
+        pk = user.pk
+        user.delete()
+        assert get_user_by_id(pk) is None
+    finally:
+        post_save.disconnect(save_again, sender=User)
+        pre_delete.disconnect(save_again, sender=User)
+
+
+def test_invalidate_all_users_in_a_transaction_waits_for_the_commit(alice: User) -> None:
+    """Before the commit, others would only load the old rows again."""
+    warm(alice)
+    with transaction.atomic():
+        invalidate_all_users()
+        assert inspect_user(alice.pk).state == "record"
+    assert inspect_user(alice.pk).state == "nothing"
