@@ -45,7 +45,7 @@ from usercache.users import get_user_by_id, invalidate_user
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 USERS = 2
-EXAMPLES, STEPS = 300, 30
+EXAMPLES, STEPS = 200, 30
 LOCAL_TTL_SECONDS = 5.0
 LONG_PAUSE_SECONDS = 70.0
 
