@@ -13,8 +13,8 @@ from accounts.administration import deactivate_user, revoke_tokens
 from accounts.models import LoginSession, User
 from accounts.sessions import start_session
 from tests.accounts.admin_site import LIST, page, password_page, read_form, run_action
-from tests.accounts.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 from tests.cast import NEW_PASSWORD, Cast, client_of
+from tests.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from accounts.errors import SessionEnded
 from accounts.models import LoginSession, User
 from accounts.sessions import refresh_session, start_session
 from accounts.tokens import TokenPair, read_refresh_token
-from tests.accounts.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 from tests.cast import NEW_PASSWORD
+from tests.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db
 

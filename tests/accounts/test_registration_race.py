@@ -14,8 +14,8 @@ from accounts.models import User
 from accounts.services import register_user
 from accounts.sessions import start_session
 from accounts.tokens import TokenPair
-from tests.accounts.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 from tests.cast import PASSWORD
+from tests.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,8 +12,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from redis import Redis
 
 from accounts.models import User
-from tests.accounts.concurrency import PATIENCE_SECONDS, wait_for_lock_waiters
 from tests.caches import lead_shared_alias
+from tests.concurrency import PATIENCE_SECONDS, wait_for_lock_waiters
 from tests.servers.redis_server import RedisServer
 from tests.usercache.clocks import Clock
 from tests.usercache.conftest import CountCommands, MakeUser

@@ -1,16 +1,16 @@
 """Two requests at once, and the database's own word on who is waiting for whom."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from django.db import connection, connections
 
+from tests.waiting import wait_until
+
 T = TypeVar("T")
 
-POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 10
 
 
@@ -37,14 +37,12 @@ def wait_for_lock_waiters(count: int) -> None:
     On SQLite, which can't say, return at once: there, whoever comes second waits for all of the
     first one's transaction, and there is nothing in between to see.
     """
-    if connection.vendor != "postgresql":
-        return
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            # Not pg_stat_activity: within a transaction it is a snapshot.
-            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0] >= count:
-                return
-        time.sleep(POLL_SECONDS)
-    raise AssertionError(f"Nobody came to wait: {count} expected.")
+    if connection.vendor == "postgresql":
+        wait_until(lambda: _count_lock_waiters() >= count, f"{count} wait for a lock")
+
+
+def _count_lock_waiters() -> int:
+    with connection.cursor() as cursor:
+        # Not pg_stat_activity: within a transaction it is a snapshot.
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        return int(cursor.fetchone()[0])
