@@ -105,6 +105,9 @@ def carry_out(*, overdue_only: bool) -> int:
         django.db.Error: the outbox can't be read; nothing is lost by it.
     """
     store = get_store()
+    if store.shared is not None:
+        # Here, if a probe is due: within the transactions below nobody may.
+        store.shared.is_available()
     return outbox.carry_out(lambda keys: _forget(store, keys), overdue_only=overdue_only)
 
 
