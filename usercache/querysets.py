@@ -101,7 +101,9 @@ class CachedUserQuerySet(models.QuerySet[UserT]):
         for start in range(0, len(users), BATCH):
             condition = Q(pk__in=())
             for user in users[start : start + BATCH]:
-                condition |= Q(**{name: getattr(user, name) for name in unique_fields})
+                values = {name: getattr(user, name) for name in unique_fields}
+                if None not in values.values():  # NULL conflicts with nothing
+                    condition |= Q(**values)
             pks += (
                 self.model._base_manager.using(self.db)
                 .filter(condition)

@@ -97,6 +97,19 @@ def test_bulk_create_that_updates_conflicts_is_seen(alice: User) -> None:
     assert created is not None
 
 
+def test_upsert_without_the_unique_value_touches_nobody(alice: User, make_user: MakeUser) -> None:
+    """NULL conflicts with nothing, so the users who have none of it either stay cached."""
+    unnamed = make_user("unnamed", username=None)
+    get_user_by_id(unnamed.pk)
+    User.objects.bulk_create(
+        [User(email="new@example.com", password="!")],
+        update_conflicts=True,
+        update_fields=["first_name"],
+        unique_fields=["username"],
+    )
+    assert inspect_user(unnamed.pk).state == "record"
+
+
 def test_bulk_create_that_ignores_conflicts(alice: User) -> None:
     """A row that stays as it was stays cached."""
     first_name(alice)

@@ -26,7 +26,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{label:<16}{value}")
         if snapshot.is_partial:
             self.stdout.write(
-                "\nThe counts are this process's alone: the totals of all processes are in Redis."
+                "\nThe counts are this process's alone: Redis keeps those of all processes."
             )
 
 
