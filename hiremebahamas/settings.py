@@ -149,18 +149,31 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "hiremebahamas.schema.Schema",
     "EXCEPTION_HANDLER": "hiremebahamas.errors.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # `?format=` is an unknown parameter like any other.
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
     "TITLE": "HireMeBahamas",
-    "DESCRIPTION": "Accounts and profiles of job seekers and employers in the Bahamas.",
+    "DESCRIPTION": "Accounts and profiles of job seekers and employers in the Bahamas.\n\n"
+    "Bodies are JSON, of at most 1 MB; unknown fields are refused. Errors are "
+    '`{"detail", "code"}`, a sentence for people and a word for programs, or a list of messages '
+    "by field.",
     "VERSION": "1.0.0",
+    "TAGS": [
+        {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
+        {"name": "Account", "description": "A user's own account."},
+        {"name": "Directory", "description": "What users see of each other."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
+    # A nullable username is simply null, and a choice needs no second name.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATION_PARAMETERS": False,
 }
 
 # Production is served over HTTPS only, unless the environment says that something in front does it.
