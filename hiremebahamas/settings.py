@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "usercache",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -39,6 +40,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 MIDDLEWARE = [
+    "hiremebahamas.content_security.content_security_middleware",
     "django.middleware.security.SecurityMiddleware",
     # WhiteNoise complains at each start as long as there is nothing to serve.
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),
@@ -173,6 +175,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     # A nullable username is simply null, and a choice needs no second name.
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": False,
     "SORT_OPERATION_PARAMETERS": False,
 }
 
