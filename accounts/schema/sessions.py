@@ -58,10 +58,7 @@ REGISTER: Final = extend_schema(
         refuse_fields(
             {
                 "email": ["Enter a valid email address."],
-                "password": [
-                    "This password is too short. It must contain at least 8 characters.",
-                    "This password is too common.",
-                ],
+                "username": ["Use 3 to 30 letters (a to z), digits, dots, underscores or hyphens."],
             },
             NOT_JSON,
         ),
