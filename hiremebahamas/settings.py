@@ -1,12 +1,14 @@
 """Django's settings; everything that differs between machines comes from the environment."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from hiremebahamas.environment import BASE_DIR, caches, database, env, read_env_file, secret
+from hiremebahamas.variables import read_float, read_int, read_switch
 
 read_env_file()
 
-DEBUG = env.bool("DEBUG", False)
+DEBUG = read_switch("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY", debug=DEBUG)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
@@ -26,7 +28,7 @@ INSTALLED_APPS = [
 ]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 STORAGES = {
@@ -110,10 +112,10 @@ for _name in (
     "USERCACHE_TTL_JITTER",
     "USERCACHE_STATS_FLUSH_SECONDS",
 ):
-    if _name in env.ENVIRON:
-        globals()[_name] = env.float(_name)
-if "USERCACHE_WAIT_REPLICAS" in env.ENVIRON:
-    USERCACHE_WAIT_REPLICAS = env.int("USERCACHE_WAIT_REPLICAS")
+    if env.ENVIRON.get(_name):
+        globals()[_name] = read_float(_name, 0.0)
+if env.ENVIRON.get("USERCACHE_WAIT_REPLICAS"):
+    USERCACHE_WAIT_REPLICAS = read_int("USERCACHE_WAIT_REPLICAS", 0)
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
@@ -133,7 +135,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Two tabs that refresh the same token within this time both get its one successor.
-AUTH_REFRESH_GRACE_SECONDS = env.float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
+AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
@@ -181,15 +183,15 @@ SPECTACULAR_SETTINGS = {
 
 # Production is served over HTTPS only, unless the environment says that something in front does it.
 HSTS_SECONDS = 365 * 24 * 60 * 60
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS)
+SECURE_SSL_REDIRECT = read_switch("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS, low=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Only behind a proxy that sets this header itself: anybody else could claim to have used HTTPS.
-if env.bool("TRUST_X_FORWARDED_PROTO", False):
+if read_switch("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Larger bodies are refused before they are read; a form with a picture has its own limit.
