@@ -1,5 +1,6 @@
 """`python -m hiremebahamas.server`: see that all is right, then become gunicorn."""
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from hiremebahamas.environment import read_env_file
 from hiremebahamas.server import preparation
@@ -17,11 +19,19 @@ GUNICORN = ("-m", "gunicorn", "--config", "python:hiremebahamas.server.gunicorn_
 
 def main() -> None:
     """Prepare, and replace this process by gunicorn; exit with a message where that can't be."""
+    parser = argparse.ArgumentParser(prog="python -m hiremebahamas.server", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="prepare, but don't serve")
+    only_check = parser.parse_args().check
     try:
         for line in prepare():
             sys.stderr.write(f"{line}\n")
     except (preparation.NotReadyError, ImproperlyConfigured, CommandError) as error:
-        sys.exit(f"The server can't start. {error}")
+        sys.stderr.write(f"The server can't start. {error}\n")
+        # Another code than a crash's: to try again, as systemd would, does not help.
+        sys.exit(os.EX_CONFIG)
+    if only_check:
+        return
+    connections.close_all()
     sys.stderr.flush()
     # Not in this process: gunicorn forks, and by now there are threads and connections here.
     os.execv(sys.executable, [sys.executable, *GUNICORN])  # noqa: S606  # no shell is wanted

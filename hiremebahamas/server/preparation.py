@@ -69,8 +69,6 @@ def check_migrations() -> str | None:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except AnyDatabaseError as error:
         return f"It isn't known whether all migrations are applied: {error}"
-    finally:
-        connection.close()
     if plan:
         first, _ = plan[0]
         raise NotReadyError(
