@@ -11,8 +11,10 @@ ABSENT_USER: Final = b"N"
 LEASE: Final = b"L"
 BARRIER: Final = b"B"
 
+RECORDS_PREFIX: Final = "user:id:"
 TOTALS: Final = "usercache:totals"
 PROBE: Final = "usercache:probe"
+HEARTBEAT: Final = "usercache:heartbeat"
 USERS_PATTERN: Final = "user:*"
 
 MAX_IDENTIFIER_LENGTH: Final = 200
@@ -24,7 +26,7 @@ _DELETE_CHARACTER: Final = 127
 
 def record_key(pk: Any) -> str:
     """Spell the key that holds a user's record, a lease or a barrier: `user:id:7`."""
-    return f"user:id:{pk}"
+    return f"{RECORDS_PREFIX}{pk}"
 
 
 def pointer_key(identifier: str, value: str) -> str | None:

@@ -16,12 +16,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import local, outbox, shared
 from usercache.breaker import Breaker
+from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.guard import GuardedTier
+from usercache.listener import Listener
 from usercache.local import LocalTier
+from usercache.near import NearTier
 from usercache.shared import SharedTier
 from usercache.stats import ERRORS_PREFIX, Delivery, Stats
 from usercache.store import Store
+from usercache.tokens import get_verified_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +38,13 @@ class Process:
     def __init__(self) -> None:
         """Make nothing yet: the settings may still be half loaded."""
         self._store: Store | None = None
-        self._delivery: Delivery | None = None
+        self._threads: list[Delivery | Listener] = []
         self.forget()
 
     def forget(self) -> None:
         """Begin as a new process: a forked child has no right to its parent's figures and rows."""
         self._lock = threading.Lock()
-        self._store = self._delivery = None
+        self._store, self._threads = None, []
         self._has_begun = False
         self.token = secrets.token_hex(TOKEN_BYTES)
 
@@ -65,9 +69,9 @@ class Process:
     def stop(self) -> None:
         """Deliver what was counted and forget the store; the next use makes another."""
         with self._lock:
-            delivery, self._delivery, self._store = self._delivery, None, None
-        if delivery is not None:
-            delivery.end()
+            threads, self._threads, self._store = self._threads, [], None
+        for thread in threads:
+            thread.end()
 
     def _get_or_make_store(self) -> Store:
         with self._lock:
@@ -78,19 +82,33 @@ class Process:
     def _make_store(self) -> Store:
         stats = Stats()
         local_tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
-        guarded = None
-        if conf.USERCACHE_SHARED_ALIAS:
-            guarded = GuardedTier(
-                shared.connect(conf.USERCACHE_SHARED_ALIAS),
-                Breaker(clock=time.monotonic, random=random.random),
-                stats,
-                on_opening=local_tier.forget_all,
-                on_recovery=lambda tier: _recover(tier, local_tier),
-                may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
+        if not conf.USERCACHE_SHARED_ALIAS:
+            return Store(shared=None, local=local_tier, stats=stats, random=random.random)
+        shared_tier = shared.connect(conf.USERCACHE_SHARED_ALIAS)
+        near = _make_near_tier()
+        in_memory: list[LocalTier | NearTier] = [local_tier] if near is None else [local_tier, near]
+        guarded = GuardedTier(
+            shared_tier,
+            Breaker(clock=time.monotonic, random=random.random),
+            stats,
+            on_opening=lambda: _forget_all(in_memory),
+            on_recovery=lambda tier: _recover(tier, in_memory),
+            may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
+        )
+        store = Store(
+            shared=guarded, local=local_tier, near=near, stats=stats, random=random.random
+        )
+        if near is not None:
+            self._threads.append(
+                Listener(
+                    near,
+                    stats,
+                    connect=shared_tier.open_lines,
+                    are_current=shared_tier.are_current,
+                    is_wanted=lambda: guarded.breaker.is_closed,
+                )
             )
-        store = Store(shared=guarded, local=local_tier, stats=stats, random=random.random)
-        if guarded is not None:
-            self._delivery = Delivery(stats, store.add_totals, conf.USERCACHE_STATS_FLUSH_SECONDS)
+        self._threads.append(Delivery(stats, store.add_totals, conf.USERCACHE_STATS_FLUSH_SECONDS))
         return store
 
 
@@ -124,8 +142,10 @@ def begin(**_kwargs: Any) -> None:
 
 
 def follow_settings(setting: str, **_kwargs: Any) -> None:
-    """Make the store anew where a test overrides what it was made from."""
-    if setting == "CACHES" or setting.startswith("USERCACHE_"):
+    """Make store and codec anew where a test overrides what they were made from."""
+    if setting in ("AUTH_USER_MODEL", "CACHES") or setting.startswith("USERCACHE_"):
+        get_codec.cache_clear()
+        get_verified_tokens.cache_clear()
         PROCESS.stop()
 
 
@@ -133,8 +153,19 @@ def _forget(store: Store, keys: Sequence[str]) -> bool:
     return store.forget_all() if outbox.EVERYBODY in keys else store.forget(keys)
 
 
-def _recover(tier: SharedTier, local_tier: LocalTier) -> None:
-    local_tier.forget_all()
+def _make_near_tier() -> NearTier | None:
+    if not conf.USERCACHE_NEAR_MAX_ENTRIES:
+        return None
+    return NearTier(conf.USERCACHE_NEAR_MAX_ENTRIES, conf.USERCACHE_NEAR_MAX_BYTES)
+
+
+def _forget_all(in_memory: Sequence[LocalTier | NearTier]) -> None:
+    for tier in in_memory:
+        tier.forget_all()
+
+
+def _recover(tier: SharedTier, in_memory: Sequence[LocalTier | NearTier]) -> None:
+    _forget_all(in_memory)
 
     def forget(keys: Sequence[str]) -> bool:
         if outbox.EVERYBODY in keys:

@@ -8,7 +8,7 @@ from usercache.outbox import Backlog, get_backlog
 from usercache.process import get_store
 from usercache.stats import ERRORS_PREFIX, FILLS_REFUSED, HITS_PREFIX, INVALIDATIONS, MISSES
 
-TIERS: Final = ("redis", "local")
+TIERS: Final = ("near", "redis", "local")
 
 
 class Snapshot(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Final
 
 HITS_PREFIX: Final = "hits_"
 """Followed by the name of the tier that answered."""
+HITS_NEAR: Final = HITS_PREFIX + "near"
 NEGATIVE_HITS: Final = "negative_hits"
 MISSES: Final = "misses"
 FILLS: Final = "fills"
@@ -32,8 +33,9 @@ class Stats:
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to one figure."""
-        with self._lock:
-            self._counts[name] += by
+        if by:
+            with self._lock:
+                self._counts[name] += by
 
     def take(self) -> dict[str, int]:
         """Return what was counted since the last call, and start anew."""

@@ -13,6 +13,7 @@ from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.redis_faults import FAULTS, Fault
 from usercache.codec import Codec, Values
 from usercache.process import get_store
+from usercache.reader import Sought
 from usercache.store import Store
 from usercache.tiers import new_token
 
@@ -50,11 +51,11 @@ def store(server: RedisServer, proxy: TcpProxy, settings: Settings) -> Store:
 
 
 def look_up(store: Store, row: Values) -> Values | None:
-    return store.look_up(KEY, CODEC, lambda: row, may_fill=True)
+    return store.look_up(Sought(KEY, CODEC, lambda: row, lambda: True))
 
 
 def look_up_cold(store: Store) -> None:
-    assert store.look_up(COLD_KEY, CODEC, lambda: NEW, may_fill=True) == NEW
+    assert store.look_up(Sought(COLD_KEY, CODEC, lambda: NEW, lambda: True)) == NEW
 
 
 def write(store: Store) -> None:

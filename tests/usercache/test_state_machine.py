@@ -111,7 +111,7 @@ class Member:
             Breaker(clock=clock, random=lambda: 0.0),
             stats,
             on_opening=local.forget_all,
-            on_recovery=lambda tier: _recover(tier, local),
+            on_recovery=lambda tier: _recover(tier, [local]),
             may_probe=lambda: not connection.in_atomic_block,
         )
         self.store = Store(
