@@ -315,6 +315,14 @@ class Fleet(RuleBasedStateMachine):
         else:
             process.begin_to_listen()
 
+    @rule(member=members, user=users, writer=members)
+    def write_past_a_cut_line(self, member: int, user: int, writer: int) -> None:
+        """Have a user near, hear no more of him, and change him, here or elsewhere."""
+        self.warm(member, user)
+        self.members[member].line_cut_at = self.members[member].line_cut_at or self.clock.now
+        self.write(writer, user)
+        self.read(member, user)
+
     @rule(fault=faults)
     def break_or_mend_both(self, fault: str) -> None:
         """Put a fault on the server itself."""
