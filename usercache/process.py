@@ -15,13 +15,17 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import local, outbox, shared
+from usercache.audit import Audit
 from usercache.breaker import Breaker
 from usercache.conf import conf
+from usercache.delivery import Delivery
+from usercache.figures.processes import describe_process
 from usercache.guard import GuardedTier
 from usercache.local import LocalTier
 from usercache.shared import SharedTier
-from usercache.stats import ERRORS_PREFIX, Delivery, Stats
+from usercache.stats import ERRORS_PREFIX, Stats
 from usercache.store import Store
+from usercache.totals import Totals
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +69,10 @@ class Process:
     def stop(self) -> None:
         """Deliver what was counted and forget the store; the next use makes another."""
         with self._lock:
-            delivery, self._delivery, self._store = self._delivery, None, None
+            delivery, self._delivery = self._delivery, None
+            store, self._store = self._store, None
+        if store is not None and store.audit is not None:
+            store.audit.end()
         if delivery is not None:
             delivery.end()
 
@@ -76,7 +83,8 @@ class Process:
             return self._store
 
     def _make_store(self) -> Store:
-        stats = Stats()
+        stats, started = Stats(), time.time()
+        audit = Audit(conf.USERCACHE_AUDIT_SHARE, stats, random.random)
         local_tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
         guarded = None
         if conf.USERCACHE_SHARED_ALIAS:
@@ -88,9 +96,16 @@ class Process:
                 on_recovery=lambda tier: _recover(tier, local_tier),
                 may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
             )
-        store = Store(shared=guarded, local=local_tier, stats=stats, random=random.random)
-        if guarded is not None:
-            self._delivery = Delivery(stats, store.add_totals, conf.USERCACHE_STATS_FLUSH_SECONDS)
+        store = Store(
+            shared=guarded, local=local_tier, stats=stats, random=random.random, audit=audit
+        )
+        breaker = None if guarded is None else guarded.breaker
+        self._delivery = Delivery(
+            stats,
+            None if guarded is None else Totals(guarded),
+            lambda: describe_process(stats.token, started, breaker.state if breaker else "", ""),
+            conf.USERCACHE_STATS_FLUSH_SECONDS,
+        )
         return store
 
 

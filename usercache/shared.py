@@ -1,6 +1,7 @@
 """The tier all processes share: Redis, through a django-redis alias."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from django.core.cache import caches
@@ -8,11 +9,14 @@ from django_redis.cache import RedisCache
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from usercache import scripts
 from usercache.cluster import ClusterRedis
 from usercache.conf import conf
-from usercache.keys import PROBE, TOTALS, USERS_PATTERN
+from usercache.figures.redis_state import RedisState, describe_redis
+from usercache.figures.shared import SharedFigures
+from usercache.keys import PROBE, USERS_PATTERN
 
 MILLISECONDS: Final = 1000
 SCAN_BATCH: Final = 1000
@@ -44,6 +48,7 @@ class SharedTier:
         self._cache = cache
         self._prefix = cache.make_key("")
         self._client: Redis = cache.client.get_client(write=True)
+        self.figures = SharedFigures(self._client, self._prefix)
 
     def get(self, key: str) -> bytes | None:
         """Return what the key holds. A foreign type under our key is an absent key, and dropped."""
@@ -131,17 +136,15 @@ class SharedTier:
         if any(answer != sent for answer in received):
             raise ProbeFailedError(f"Redis returned {received!r} for keys just set to {sent!r}.")
 
-    def add_totals(self, counts: Mapping[str, int]) -> None:
-        """Add this process's counts to what all processes counted."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for name, count in counts.items():
-                pipe.hincrby(self._prefix + TOTALS, name, count)
-            pipe.execute()
-
-    def get_totals(self) -> dict[str, int]:
-        """Return what all processes counted since the totals were last cleared."""
-        totals = cast("dict[bytes, bytes]", self._client.hgetall(self._prefix + TOTALS))
-        return {name.decode(): int(count) for name, count in totals.items()}
+    def get_state(self) -> RedisState:
+        """Return how Redis is. Two round trips, the first of them to take its time."""
+        began = time.perf_counter()
+        self._client.get(self._prefix + PROBE)
+        latency_ms = (time.perf_counter() - began) * MILLISECONDS
+        client: object = self._client
+        if isinstance(client, ClusterRedis):
+            return describe_redis(client.info_of_primaries(), "cluster", latency_ms)
+        return describe_redis([self._client.info()], _topology_of(self._client), latency_ms)
 
     def _probe_keys(self) -> list[str]:
         return [f"{self._prefix}{PROBE}{tag}" for tag in _key_tags(self._client)]
@@ -170,6 +173,12 @@ def _execute_for_good(pipe: "Pipeline") -> list[Any]:
     if reached < replicas:
         raise TooFewReplicasError(f"{reached} of {replicas} replicas had it after {WAIT_MS} ms.")
     return answers
+
+
+def _topology_of(client: Redis) -> str:
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        return "sentinel"
+    return "socket" if "path" in client.connection_pool.connection_kwargs else "server"
 
 
 def _key_tags(client: object) -> list[str]:

@@ -12,22 +12,23 @@ which only costs a fill. `CAVEATS.md` says what is left open.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from django.db import Error as AnyDatabaseError
 
+from usercache.audit import Audit, Found, Sample
 from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.guard import GuardedTier, UnavailableError
-from usercache.keys import ABSENT_USER, BARRIER, LEASE
+from usercache.keys import ABSENT_USER, BARRIER, LEASE, pk_of
 from usercache.local import LocalTier
 from usercache.stats import (
     FILLS,
     FILLS_REFUSED,
-    HITS_PREFIX,
     INVALIDATIONS,
-    MISSES,
+    MISS,
     NEGATIVE_HITS,
     UNREADABLE_PREFIX,
     Stats,
@@ -69,8 +70,10 @@ class Store:
         random: Callable[[], float],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        audit: Audit | None = None,
     ) -> None:
         """Combine the tiers."""
+        self.audit = audit
         self.shared = shared
         self._local = local
         self.stats = stats
@@ -87,9 +90,10 @@ class Store:
         for `USERCACHE_LEASE_WAIT_SECONDS` at most. Where the caller may not fill (in a
         transaction, whose rows may never be committed), nobody waits and nothing is written.
         """
+        began = time.perf_counter()
         return self._first_answer(
-            lambda tier: self._read_through(tier, key, codec, load, may_fill),
-            otherwise=lambda: self._load(load),
+            lambda tier: self._read_through(tier, key, codec, load, may_fill=may_fill, began=began),
+            otherwise=lambda: self._load(key, load, began),
         )
 
     def get_pointer(self, key: str) -> str | None:
@@ -139,25 +143,23 @@ class Store:
                 pass
         return CachedState(self.shared.name, "unreachable")
 
-    def add_totals(self, counts: Mapping[str, int]) -> bool:
-        """Add counts to the totals of all processes and return whether they arrived."""
-        # From a thread of its own, which must not open the database connection of a recovery.
-        if self.shared is None or not self.shared.is_available(may_probe=False):
-            return False
-        try:
-            self.shared.add_totals(counts)
-        except UnavailableError:  # counted by the guard
-            return False
-        return True
+    def peek(self, key: str, codec: Codec) -> Found:
+        """Return what a look-up would find cached now; loads, counts and changes nothing.
 
-    def get_totals(self) -> dict[str, int] | None:
-        """Return what all processes counted, None where that can't be told."""
-        if self.shared is None or not self.shared.is_available():
-            return None
+        Raises:
+            UnavailableError: Redis could not be asked, and is in use.
+        """
+        tier: Tier = self._local
+        # Never the one to probe: it is for threads that hold no part of a recovery.
+        if self.shared is not None and self.shared.is_available(may_probe=False):
+            tier = self.shared
+        held = tier.get(key)
+        if held is None or held[:1] in (LEASE, BARRIER):
+            return Found(tier.name, None)
         try:
-            return self.shared.get_totals()
-        except UnavailableError:  # counted by the guard
-            return None
+            return Found(tier.name, codec.decode(key, held))
+        except UnreadableEntryError:
+            return Found(tier.name, None)
 
     def _read_through(
         self,
@@ -165,7 +167,9 @@ class Store:
         key: str,
         codec: Codec,
         load: Callable[[], Values | None],
+        *,
         may_fill: bool,
+        began: float,
     ) -> Values | None:
         pauses = _pauses(conf.USERCACHE_LEASE_WAIT_SECONDS)
         held = tier.get(key)
@@ -174,7 +178,8 @@ class Store:
             if held is not None and kind not in (LEASE, BARRIER):
                 record = self._read(key, codec, held)
                 if record is not None:
-                    self._count_hit(tier, record)
+                    self.stats.note_lookup(tier.name, began, pk_of(key))
+                    self._note_hit(Found(tier.name, record), key, codec, load)
                     return record.values
             if not may_fill or kind == BARRIER:
                 break
@@ -188,12 +193,17 @@ class Store:
             lease = new_lease()
             held = tier.take_lease(key, lease, instead_of=held or b"")
             if held is None:
-                return self._load_and_fill(tier, key, codec, load, lease)
-        return self._load(load)
+                try:
+                    return self._load_and_fill(tier, key, codec, load, lease)
+                finally:
+                    self.stats.note_lookup(MISS, began, pk_of(key))
+        return self._load(key, load, began)
 
-    def _load(self, load: Callable[[], Values | None]) -> Values | None:
-        self.stats.count(MISSES)
-        return load()
+    def _load(self, key: str, load: Callable[[], Values | None], began: float) -> Values | None:
+        try:
+            return load()
+        finally:
+            self.stats.note_lookup(MISS, began, pk_of(key))
 
     def _load_and_fill(
         self,
@@ -203,7 +213,6 @@ class Store:
         load: Callable[[], Values | None],
         lease: bytes,
     ) -> Values | None:
-        self.stats.count(MISSES)
         began_ms = self._now_ms()
         try:
             values = load()
@@ -234,10 +243,15 @@ class Store:
             return None
         return record
 
-    def _count_hit(self, tier: Tier, record: Record) -> None:
-        self.stats.count(HITS_PREFIX + tier.name)
-        if record.values is None:
+    def _note_hit(
+        self, found: Found, key: str, codec: Codec, load: Callable[[], Values | None]
+    ) -> None:
+        if found.record is not None and found.record.values is None:
             self.stats.count(NEGATIVE_HITS)
+        if self.audit is not None and self.audit.draws():
+            again = partial(self.peek, key, codec)
+            forget = partial(self.forget, [key])
+            self.audit.add(Sample(key, codec, found, load, again, forget))
 
     def _inspect(self, tier: Tier, key: str, codec: Codec) -> CachedState:
         held = tier.get(key)

@@ -6,7 +6,7 @@ or for both; time is a clock that the machine moves. The model knows which versi
 committed, and since when; what a process may be served follows from the rules in `CAVEATS.md`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
@@ -92,9 +92,6 @@ class Link:
 
     def probe(self) -> None:
         self.__getattr__("set_pointer")("usercache:probe", "probe", 1000)  # type: ignore[operator]
-
-    def add_totals(self, counts: Mapping[str, int]) -> None:
-        """Swallow them."""
 
 
 class Member:
