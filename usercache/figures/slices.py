@@ -48,7 +48,7 @@ class Slice:
         self.ranking.add(other.ranking.at_least())
 
     def spell_fields(self) -> dict[str, int]:
-        """Return what fields of a hash go up by: `misses`, `latency:redis:41`, `latency:redis:us`."""
+        """Return by how much fields go up: `misses`, `latency:redis:41`, `latency:redis:us`."""
         fields = dict(self.counts)
         for result, histogram in self.latencies.items():
             prefix = f"{_LATENCY}:{result}:"
