@@ -1,7 +1,7 @@
 """The tier all processes share: Redis, through a django-redis alias."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from django.core.cache import caches
@@ -72,6 +72,21 @@ class SharedTier:
         """Put the entry in the lease's place and return whether the lease still stood."""
         return bool(self._client.eval(scripts.FILL, 1, self._prefix + key, lease, entry, ttl_ms))
 
+    def take_leases(self, leases: Mapping[str, bytes]) -> list[bytes | None]:
+        """Take each lease, or return what stands in its way, in their order."""
+        ttl_ms = _milliseconds(conf.USERCACHE_LEASE_TTL_SECONDS)
+        with self._client.pipeline(transaction=False) as pipe:
+            for key, lease in leases.items():
+                pipe.eval(scripts.TAKE_LEASE, 1, self._prefix + key, lease, ttl_ms, b"")
+            return pipe.execute()
+
+    def fill_all(self, fills: Sequence[tuple[str, bytes, bytes, int]]) -> list[bool]:
+        """Put entries (key, lease, entry, ttl_ms) in their leases' places; say which stood."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key, lease, entry, ttl_ms in fills:
+                pipe.eval(scripts.FILL, 1, self._prefix + key, lease, entry, ttl_ms)
+            return [bool(answer) for answer in pipe.execute()]
+
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """Let a pointer key lead to an id."""
         self._client.set(self._prefix + key, pk, px=ttl_ms)
@@ -137,14 +152,21 @@ class SharedTier:
             raise ProbeFailedError(f"Redis returned {received!r} for keys just set to {sent!r}.")
 
     def get_state(self) -> RedisState:
-        """Return how Redis is. Two round trips, the first of them to take its time."""
-        began = time.perf_counter()
-        self._client.get(self._prefix + PROBE)
-        latency_ms = (time.perf_counter() - began) * MILLISECONDS
+        """Return how Redis is. Three round trips, the last two of them to take their time."""
         client: object = self._client
         if isinstance(client, ClusterRedis):
-            return describe_redis(client.info_of_primaries(), "cluster", latency_ms)
-        return describe_redis([self._client.info()], _topology_of(self._client), latency_ms)
+            infos = client.info_of_primaries()
+        else:
+            infos = [self._client.info()]
+        # Only now, since connecting takes longer, and the quicker one, since this process may be
+        # the slow one.
+        latency_ms = min(self._time_one_get() for _ in range(2)) * MILLISECONDS
+        return describe_redis(infos, _topology_of(client), latency_ms)
+
+    def _time_one_get(self) -> float:
+        began = time.perf_counter()
+        self._client.get(self._prefix + PROBE)
+        return time.perf_counter() - began
 
     def _probe_keys(self) -> list[str]:
         return [f"{self._prefix}{PROBE}{tag}" for tag in _key_tags(self._client)]
@@ -175,10 +197,13 @@ def _execute_for_good(pipe: "Pipeline") -> list[Any]:
     return answers
 
 
-def _topology_of(client: Redis) -> str:
-    if isinstance(client.connection_pool, SentinelConnectionPool):
+def _topology_of(client: object) -> str:
+    if isinstance(client, ClusterRedis):
+        return "cluster"
+    pool = cast(Redis, client).connection_pool
+    if isinstance(pool, SentinelConnectionPool):
         return "sentinel"
-    return "socket" if "path" in client.connection_pool.connection_kwargs else "server"
+    return "socket" if "path" in pool.connection_kwargs else "server"
 
 
 def _key_tags(client: object) -> list[str]:

@@ -44,6 +44,9 @@ FIRST_PAUSE_SECONDS: Final = 0.002
 """How long to wait for another's load before looking again; it doubles each time."""
 
 
+UNREACHABLE: Final = "unreachable"
+
+
 class CachedState(NamedTuple):
     """What one record key holds at the moment."""
 
@@ -52,6 +55,7 @@ class CachedState(NamedTuple):
     """record, absent user, lease, barrier, nothing, unreadable or unreachable."""
     age_seconds: float | None = None
     ttl_seconds: float | None = None
+    record: Record | None = None
 
 
 class Store:
@@ -141,7 +145,7 @@ class Store:
                 return self._inspect(self.shared, key, codec)
             except UnavailableError:  # counted by the guard
                 pass
-        return CachedState(self.shared.name, "unreachable")
+        return CachedState(self.shared.name, UNREACHABLE)
 
     def peek(self, key: str, codec: Codec) -> Found:
         """Return what a look-up would find cached now; loads, counts and changes nothing.
@@ -267,7 +271,7 @@ class Store:
             return CachedState(tier.name, "unreadable", None, ttl_seconds)
         age_seconds = (self._now_ms() - record.filled_at_ms) / MILLISECONDS
         state = "absent user" if record.values is None else "record"
-        return CachedState(tier.name, state, age_seconds, ttl_seconds)
+        return CachedState(tier.name, state, age_seconds, ttl_seconds, record)
 
     def _first_answer(self, ask: Callable[[Tier], T], otherwise: Callable[[], T]) -> T:
         if self.shared is not None and self.shared.is_available():

@@ -43,7 +43,7 @@ class Totals:
     def read(self, minutes: Sequence[int], hours: Sequence[int]) -> Reading | None:
         """Return the slices that begin then and all else; None where Redis can't be asked.
 
-        Three round trips, and one more for each 30 slices; however Redis fails, one timeout.
+        Four round trips, and one more for each 30 slices; however Redis fails, one timeout.
         """
 
         def ask(tier: SharedTier) -> Reading:

@@ -72,8 +72,8 @@ def take_snapshot(
 ) -> Snapshot:
     """Return the figures of a window, a minute to two days, and the state of this moment.
 
-    One query, and three round trips to Redis and one more for each half hour of minutes (or 30
-    hours): five for the last hour. A Redis or a database that hangs costs its timeout once.
+    One query, and four round trips to Redis and one more for each half hour of minutes (or 30
+    hours): seven for the last hour. A Redis or a database that hangs costs its timeout once.
 
     Raises:
         ValueError: the window is shorter or longer than what is kept.

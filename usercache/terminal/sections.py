@@ -32,7 +32,7 @@ GOOD, WARNING, BAD = "green", "yellow", "bold red"
 STATUS_STYLES: Final = {Status.HEALTHY: GOOD, Status.DEGRADED: WARNING, Status.DOWN: BAD}
 FEWEST_COMPARISONS: Final = 300
 """Before which not even 99 % can be promised."""
-_COLUMN: Final = 10
+_COLUMN: Final = 9
 
 
 class Row(NamedTuple):
@@ -55,7 +55,7 @@ def describe(snapshot: Snapshot) -> list[Section]:
     """Return all there is to show, what matters most first; empty sections are left out."""
     sections = [
         Section("User cache", list(_state(snapshot))),
-        Section(f"Last {spell_span(snapshot.window_seconds)}", list(_lookups(snapshot))),
+        Section(_title_window(snapshot), list(_lookups(snapshot))),
         Section("Response time", list(_latencies(snapshot))),
         Section("Database load", list(_database(snapshot))),
         Section("Consistency", list(_consistency(snapshot))),
@@ -64,6 +64,11 @@ def describe(snapshot: Snapshot) -> list[Section]:
         Section("Processes", list(_processes(snapshot))),
     ]
     return [section for section in sections if section.rows]
+
+
+def _title_window(snapshot: Snapshot) -> str:
+    span = spell_span(snapshot.window_seconds)
+    return f"Last {'hour' if span == '1 h' else span}"
 
 
 def _state(snapshot: Snapshot) -> Iterator[Row]:
@@ -81,7 +86,10 @@ def _state(snapshot: Snapshot) -> Iterator[Row]:
             redis.memory_used / limit if limit else None,
         )
     if snapshot.is_partial:
-        yield Row("Figures", "of this process alone; Redis keeps those of all", style=WARNING)
+        why = (
+            "Redis keeps those of all" if snapshot.breaker.state != "none" else "there is no Redis"
+        )
+        yield Row("Figures", f"of this process alone; {why}", style=WARNING)
     for reason in snapshot.reasons:
         yield Row("Note", reason, style=style)
 

@@ -23,6 +23,8 @@ from usercache.terminal.units import parse_span
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 3600.0
 MOST_USERS = 100
+INTERRUPTED = 130
+"""What shells use for Ctrl-C."""
 
 
 class Command(BaseCommand):
@@ -64,14 +66,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Show it, and exit with the status."""
         canvas = open_canvas(options)
-        snapshot = take_snapshot(options["window"], options["top"])
         try:
+            snapshot = take_snapshot(options["window"], options["top"])
             if options["watch"] is None:
                 _show(snapshot, canvas, options)
             else:
                 snapshot = _watch(snapshot, canvas, options)
         except BrokenPipeError:  # whoever read has had enough
             sys.stderr.close()  # or Python would complain of it, too
+            return
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
         if snapshot.status.exit_code:
             sys.exit(snapshot.status.exit_code)
 
