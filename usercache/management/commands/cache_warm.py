@@ -105,12 +105,13 @@ def _begin(warmer: Warmer, options: dict[str, Any]) -> WarmingProgress:
 def _run(warmer: Warmer, begun: WarmingProgress, canvas: Canvas) -> WarmingProgress:
     columns = (TextColumn("Warming"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     reached, said_at = begun, time.monotonic()
-    with Progress(*columns, console=canvas.console, disable=not canvas.is_terminal) as bar:
+    draws = canvas.is_terminal and not canvas.is_ascii
+    with Progress(*columns, console=canvas.console, disable=not draws) as bar:
         task = bar.add_task("", total=begun.total, completed=begun.seen)
         for reached in warmer.run(begun):
             # There may be more of them than when it began.
             bar.update(task, completed=reached.seen, total=max(begun.total, reached.seen))
-            if not canvas.is_terminal and time.monotonic() - said_at >= SAY_EVERY_SECONDS:
+            if not draws and time.monotonic() - said_at >= SAY_EVERY_SECONDS:
                 canvas.stream.write(f"{reached.seen:,} of {reached.total:,} users\n")
                 canvas.stream.flush()
                 said_at = time.monotonic()
