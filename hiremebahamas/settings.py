@@ -107,6 +107,7 @@ for _name in (
     "USERCACHE_BARRIER_TTL_SECONDS",
     "USERCACHE_TTL_JITTER",
     "USERCACHE_STATS_FLUSH_SECONDS",
+    "USERCACHE_AUDIT_SHARE",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.float(_name)

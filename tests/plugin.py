@@ -88,5 +88,7 @@ def _provide_environment(stack: Stack, urls: dict[str, str]) -> None:
     os.environ["DEBUG"] = "False"
     os.environ["SECURE_SSL_REDIRECT"] = "False"  # as behind a proxy that does it
     os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+    # By chance, and with a connection of its own to the database: for the tests that ask for it.
+    os.environ["USERCACHE_AUDIT_SHARE"] = "0"
     os.environ["TEST_DIRECTORY"] = str(stack.directory)
     os.environ["MEDIA_ROOT"] = str(stack.directory / "media")

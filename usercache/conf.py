@@ -94,5 +94,10 @@ class Conf:
         """Give the pause between two deliveries of this process's counts to the shared totals."""
         return cast(float, getattr(settings, "USERCACHE_STATS_FLUSH_SECONDS", 1.0))
 
+    @property
+    def USERCACHE_AUDIT_SHARE(self) -> float:
+        """Give the part of hits (0 to 1) that are compared with the database a moment later."""
+        return cast(float, getattr(settings, "USERCACHE_AUDIT_SHARE", 0.001))
+
 
 conf = Conf()

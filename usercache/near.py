@@ -26,7 +26,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from usercache.codec import Values
+from usercache.codec import Record
 
 STRIPES: Final = 1024
 """Tickets are counted by a key's hash: a power of two, and so many that few keys share a count."""
@@ -42,7 +42,7 @@ class Ticket(NamedTuple):
 class NearTier:
     """Hold up to so many records, and bytes if asked to; least recently used go first.
 
-    Values are shared by all threads as they are: tuples of immutables. Hits take no lock. `clock`
+    Records are shared by all threads as they are: tuples of immutables. Hits take no lock. `clock`
     gives seconds that never go back.
     """
 
@@ -54,7 +54,7 @@ class NearTier:
         self._max_bytes = max_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._entries = OrderedDict[str, tuple[Values, float]]()
+        self._entries = OrderedDict[str, tuple[Record, float]]()
         self._bytes = 0
         self._counts = [0] * STRIPES
         self._lease_until = 0.0
@@ -62,18 +62,18 @@ class NearTier:
         self.is_being_told = False
         """Whether the listener has taken messages and not yet acted on all of them."""
 
-    def get(self, key: str) -> Values | None:
-        """Return a record's values, None where Redis must be asked."""
+    def get(self, key: str) -> Record | None:
+        """Return a record, None where Redis must be asked."""
         now = self._clock()
         # In this order: see Note [What a near hit rests on].
         if now >= self._lease_until or self._has_unread() or self.is_being_told:
             return None
         try:
-            values, expires_at = self._entries[key]
+            record, expires_at = self._entries[key]
             self._entries.move_to_end(key)
         except KeyError:  # another thread may drop it between the two
             return None
-        return values if now < expires_at else None
+        return record if now < expires_at else None
 
     def draw_tickets(self, keys: Iterable[str]) -> dict[str, Ticket]:
         """Return what `put()` wants, drawn before Redis is asked; nothing while nobody listens."""
@@ -82,9 +82,9 @@ class NearTier:
         counts = self._counts
         return {key: Ticket(counts, counts[hash(key) % STRIPES]) for key in keys}
 
-    def put(self, key: str, values: Values, ticket: Ticket, seconds_left: float) -> None:
+    def put(self, key: str, record: Record, ticket: Ticket, seconds_left: float) -> None:
         """Keep a record that Redis answered with, unless a message about its key has come since."""
-        size = _size(key, values) if self._max_bytes else 0
+        size = _size(key, record) if self._max_bytes else 0
         with self._lock:
             is_void = (
                 ticket.counts is not self._counts
@@ -93,7 +93,7 @@ class NearTier:
             if is_void or seconds_left <= 0:
                 return
             self._drop(key)
-            self._entries[key] = values, self._clock() + seconds_left
+            self._entries[key] = record, self._clock() + seconds_left
             self._bytes += size
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes > 0:
                 self._drop(next(iter(self._entries)))
@@ -140,6 +140,11 @@ class NearTier:
         """Say whether hits can come from here now."""
         return self._clock() < self._lease_until
 
+    @property
+    def state(self) -> str:
+        """Name the state: on, or off while nobody listens."""
+        return "on" if self.is_used else "off"
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -149,6 +154,7 @@ class NearTier:
             self._bytes -= _size(key, held[0])
 
 
-def _size(key: str, values: Values) -> int:
-    # What the interpreter keeps for one entry: key, tuple and values, small integers included.
-    return sum(map(sys.getsizeof, values), sys.getsizeof(values) + sys.getsizeof(key))
+def _size(key: str, record: Record) -> int:
+    # What the interpreter keeps for one entry: key, tuples and values, small integers included.
+    kept = (key, record, record.values, record.filled_at_ms, *(record.values or ()))
+    return sum(map(sys.getsizeof, kept))

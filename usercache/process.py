@@ -15,17 +15,21 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import local, outbox, shared
+from usercache.audit import Audit
 from usercache.breaker import Breaker
 from usercache.codec import get_codec
 from usercache.conf import conf
+from usercache.delivery import Delivery
+from usercache.figures.processes import describe_process
 from usercache.guard import GuardedTier
 from usercache.listener import Listener
 from usercache.local import LocalTier
 from usercache.near import NearTier
 from usercache.shared import SharedTier
-from usercache.stats import ERRORS_PREFIX, Delivery, Stats
+from usercache.stats import ERRORS_PREFIX, Stats
 from usercache.store import Store
 from usercache.tokens import get_verified_tokens
+from usercache.totals import Totals
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ class Process:
     def __init__(self) -> None:
         """Make nothing yet: the settings may still be half loaded."""
         self._store: Store | None = None
-        self._threads: list[Delivery | Listener] = []
+        self._threads: list[Audit | Delivery | Listener] = []
         self.forget()
 
     def forget(self) -> None:
@@ -80,35 +84,36 @@ class Process:
             return self._store
 
     def _make_store(self) -> Store:
-        stats = Stats()
+        stats, started = Stats(), time.time()
+        audit = Audit(conf.USERCACHE_AUDIT_SHARE, stats, random.random)
         local_tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
-        if not conf.USERCACHE_SHARED_ALIAS:
-            return Store(shared=None, local=local_tier, stats=stats, random=random.random)
-        shared_tier = shared.connect(conf.USERCACHE_SHARED_ALIAS)
-        near = _make_near_tier()
-        in_memory: list[LocalTier | NearTier] = [local_tier] if near is None else [local_tier, near]
-        guarded = GuardedTier(
-            shared_tier,
-            Breaker(clock=time.monotonic, random=random.random),
-            stats,
-            on_opening=lambda: _forget_all(in_memory),
-            on_recovery=lambda tier: _recover(tier, in_memory),
-            may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
-        )
+        shared_tier = guarded = near = None
+        if conf.USERCACHE_SHARED_ALIAS:
+            shared_tier, near = shared.connect(conf.USERCACHE_SHARED_ALIAS), _make_near_tier()
+            in_memory = [tier for tier in (local_tier, near) if tier is not None]
+            guarded = _guard(shared_tier, stats, in_memory)
         store = Store(
-            shared=guarded, local=local_tier, near=near, stats=stats, random=random.random
+            shared=guarded,
+            local=local_tier,
+            near=near,
+            stats=stats,
+            random=random.random,
+            audit=audit,
         )
-        if near is not None:
-            self._threads.append(
-                Listener(
-                    near,
-                    stats,
-                    connect=shared_tier.open_lines,
-                    are_current=shared_tier.are_current,
-                    is_wanted=lambda: guarded.breaker.is_closed,
-                )
-            )
-        self._threads.append(Delivery(stats, store.add_totals, conf.USERCACHE_STATS_FLUSH_SECONDS))
+        delivery = Delivery(
+            stats,
+            None if guarded is None else Totals(guarded),
+            lambda: describe_process(
+                stats.token,
+                started,
+                "" if guarded is None else guarded.breaker.state,
+                "" if near is None else near.state,
+            ),
+            conf.USERCACHE_STATS_FLUSH_SECONDS,
+        )
+        self._threads += [audit, delivery]
+        if shared_tier is not None and guarded is not None and near is not None:
+            self._threads.append(_listen(near, stats, shared_tier, guarded.breaker))
         return store
 
 
@@ -151,6 +156,29 @@ def follow_settings(setting: str, **_kwargs: Any) -> None:
 
 def _forget(store: Store, keys: Sequence[str]) -> bool:
     return store.forget_all() if outbox.EVERYBODY in keys else store.forget(keys)
+
+
+def _guard(
+    tier: SharedTier, stats: Stats, in_memory: Sequence[LocalTier | NearTier]
+) -> GuardedTier:
+    return GuardedTier(
+        tier,
+        Breaker(clock=time.monotonic, random=random.random),
+        stats,
+        on_opening=lambda: _forget_all(in_memory),
+        on_recovery=lambda tier: _recover(tier, in_memory),
+        may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
+    )
+
+
+def _listen(near: NearTier, stats: Stats, tier: SharedTier, breaker: Breaker) -> Listener:
+    return Listener(
+        near,
+        stats,
+        connect=tier.open_lines,
+        are_current=tier.are_current,
+        is_wanted=lambda: breaker.is_closed,
+    )
 
 
 def _make_near_tier() -> NearTier | None:

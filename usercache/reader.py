@@ -19,12 +19,11 @@ from django.db import Error as AnyDatabaseError
 from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.guard import UnavailableError
-from usercache.keys import ABSENT_USER, BARRIER, LEASE
+from usercache.keys import ABSENT_USER, BARRIER, LEASE, pk_of
 from usercache.stats import (
     FILLS,
     FILLS_REFUSED,
-    HITS_PREFIX,
-    MISSES,
+    MISS,
     NEGATIVE_HITS,
     UNREADABLE_PREFIX,
     Stats,
@@ -46,6 +45,8 @@ class Sought(NamedTuple):
     load: Callable[[], Values | None]
     may_fill: Callable[[], bool]
     """Whether what is loaded now is sure to be committed; asked once nothing was found."""
+    began: float
+    """From `time.perf_counter()`."""
 
 
 class SoughtMany(NamedTuple):
@@ -56,13 +57,14 @@ class SoughtMany(NamedTuple):
     load: Callable[[Sequence[str]], dict[str, Values]]
     """Takes the keys of some of them; leaves out those of whom there is no row."""
     may_fill: Callable[[], bool]
+    began: float
 
 
 class Reader:
     """Find users in a tier or, failing that, load them and leave them there.
 
-    Raises `UnavailableError` where the tier can't answer. `keep` is told of each record that came
-    out of a tier; `random` returns a float from 0 to 1, `clock` seconds since 1970.
+    Raises `UnavailableError` where the tier can't answer. `note_hit` is told of each record that
+    came out of it. `random` returns a float from 0 to 1, `clock` seconds since 1970.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Reader:
         self._sleep = sleep
 
     def read_through(
-        self, tier: Tier, sought: Sought, keep: Callable[[Record], None]
+        self, tier: Tier, sought: Sought, note_hit: Callable[[str, Record], None]
     ) -> Values | None:
         """Return the values under a record key, loading and filling if nobody else does.
 
@@ -93,9 +95,10 @@ class Reader:
         while True:
             kind = held[:1] if held is not None else None
             if held is not None and kind not in (LEASE, BARRIER):
-                record = self._read(tier, codec, key, held)
+                record = self._read(codec, key, held)
                 if record is not None:
-                    keep(record)
+                    self._stats.note_lookup(tier.name, sought.began, pk_of(key))
+                    note_hit(key, record)
                     return record.values
             if kind == BARRIER or not sought.may_fill():
                 break
@@ -113,7 +116,7 @@ class Reader:
         return self.load(sought)
 
     def read_many_through(
-        self, tier: Tier, sought: SoughtMany, keep: Callable[[str, Record], None]
+        self, tier: Tier, sought: SoughtMany, note_hit: Callable[[str, Record], None]
     ) -> dict[str, Values]:
         """Return the values there are, by key: one operation, and for what it missed two more.
 
@@ -130,24 +133,30 @@ class Reader:
             if entry is None:
                 leased.append(key)
             elif entry[:1] not in (LEASE, BARRIER):
-                record = self._read(tier, sought.codec, key, entry)
+                record = self._read(sought.codec, key, entry)
             if record is None:
                 missed.append(key)
                 continue
-            keep(key, record)
+            self._stats.note_lookup(tier.name, sought.began, pk_of(key))
+            note_hit(key, record)
             if record.values is not None:
                 found[key] = record.values
         return found | self._load_and_fill_many(tier, sought, missed, leased, lease)
 
     def load(self, sought: Sought) -> Values | None:
         """Ask the database alone."""
-        self._stats.count(MISSES)
-        return sought.load()
+        try:
+            return sought.load()
+        finally:
+            self._stats.note_lookup(MISS, sought.began, pk_of(sought.key))
 
     def load_many(self, sought: SoughtMany, keys: Sequence[str]) -> dict[str, Values]:
         """Ask the database alone."""
-        self._stats.count(MISSES, len(keys))
-        return sought.load(keys) if keys else {}
+        try:
+            return sought.load(keys) if keys else {}
+        finally:
+            for key in keys:
+                self._stats.note_lookup(MISS, sought.began, pk_of(key))
 
     def seconds_left(self, record: Record) -> float:
         """Say how long a record may still be believed, less the random part of its TTL."""
@@ -223,7 +232,7 @@ class Reader:
             return self.ttl_ms(conf.USERCACHE_NEGATIVE_TTL_SECONDS)
         return self.ttl_ms(conf.USERCACHE_TTL_SECONDS)
 
-    def _read(self, tier: Tier, codec: Codec, key: str, entry: bytes) -> Record | None:
+    def _read(self, codec: Codec, key: str, entry: bytes) -> Record | None:
         try:
             record = codec.decode(key, entry)
         except UnreadableEntryError as error:
@@ -234,7 +243,6 @@ class Reader:
         if self.now_ms() - record.filled_at_ms > _longest_age_ms(entry):
             self._stats.count(UNREADABLE_PREFIX + "age")
             return None
-        self._stats.count(HITS_PREFIX + tier.name)
         if record.values is None:
             self._stats.count(NEGATIVE_HITS)
         return record

@@ -1,5 +1,6 @@
 """The tier all processes share: Redis, through a django-redis alias."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -8,11 +9,14 @@ from django_redis.cache import RedisCache
 from redis import ConnectionPool, Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from usercache import scripts
 from usercache.cluster import ClusterRedis
 from usercache.conf import conf
-from usercache.keys import HEARTBEAT, PROBE, TOTALS, USERS_PATTERN
+from usercache.figures.redis_state import RedisState, describe_redis
+from usercache.figures.shared import SharedFigures
+from usercache.keys import HEARTBEAT, PROBE, USERS_PATTERN
 from usercache.lines import Line
 
 MILLISECONDS: Final = 1000
@@ -45,6 +49,7 @@ class SharedTier:
         self._cache = cache
         self._prefix = cache.make_key("")
         self._client: Redis = cache.client.get_client(write=True)
+        self.figures = SharedFigures(self._client, self._prefix)
 
     def get(self, key: str) -> bytes | None:
         """Return what the key holds. A foreign type under our key is an absent key, and dropped."""
@@ -151,17 +156,19 @@ class SharedTier:
         if any(answer != sent for answer in received):
             raise ProbeFailedError(f"Redis returned {received!r} for keys just set to {sent!r}.")
 
-    def add_totals(self, counts: Mapping[str, int]) -> None:
-        """Add this process's counts to what all processes counted."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for name, count in counts.items():
-                pipe.hincrby(self._prefix + TOTALS, name, count)
-            pipe.execute()
+    def get_state(self) -> RedisState:
+        """Return how Redis is. Three round trips, the last two of them to take their time."""
+        cluster = _as_cluster(self._client)
+        infos = [self._client.info()] if cluster is None else cluster.info_of_primaries()
+        # Only now, since connecting takes longer, and the quicker one, since this process may be
+        # the slow one.
+        latency_ms = min(self._time_one_get() for _ in range(2)) * MILLISECONDS
+        return describe_redis(infos, _topology_of(self._client), latency_ms)
 
-    def get_totals(self) -> dict[str, int]:
-        """Return what all processes counted since the totals were last cleared."""
-        totals = cast("dict[bytes, bytes]", self._client.hgetall(self._prefix + TOTALS))
-        return {name.decode(): int(count) for name, count in totals.items()}
+    def _time_one_get(self) -> float:
+        began = time.perf_counter()
+        self._client.get(self._prefix + PROBE)
+        return time.perf_counter() - began
 
     def open_lines(self) -> Iterator[Line]:
         """Yield a line to each primary, on which changes of records are told by their keys."""
@@ -222,6 +229,15 @@ def _is_of_foreign_type(error: ResponseError) -> bool:
 
 def _as_cluster(client: object) -> ClusterRedis | None:
     return client if isinstance(client, ClusterRedis) else None
+
+
+def _topology_of(client: object) -> str:
+    if isinstance(client, ClusterRedis):
+        return "cluster"
+    pool = cast(Redis, client).connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        return "sentinel"
+    return "socket" if "path" in pool.connection_kwargs else "server"
 
 
 def _milliseconds(seconds: float) -> int:

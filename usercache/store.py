@@ -5,21 +5,24 @@ How one tier is read is in `reader.py`, with the note that all of it rests on.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from usercache.audit import Audit, Found, Sample
 from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.guard import GuardedTier, UnavailableError
-from usercache.keys import BARRIER, LEASE
+from usercache.keys import BARRIER, LEASE, pk_of
 from usercache.local import LocalTier
-from usercache.near import NearTier
+from usercache.near import NearTier, Ticket
 from usercache.reader import Reader, Sought, SoughtMany
-from usercache.stats import HITS_NEAR, INVALIDATIONS, Stats
+from usercache.stats import INVALIDATIONS, NEAR, Stats
 from usercache.tiers import Tier
 
 T = TypeVar("T")
 
 MILLISECONDS: Final = 1000
+UNREACHABLE: Final = "unreachable"
 
 
 class CachedState(NamedTuple):
@@ -30,6 +33,7 @@ class CachedState(NamedTuple):
     """record, absent user, lease, barrier, nothing, unreadable or unreachable."""
     age_seconds: float | None = None
     ttl_seconds: float | None = None
+    record: Record | None = None
 
 
 class Store:
@@ -50,26 +54,32 @@ class Store:
         random: Callable[[], float],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        audit: Audit | None = None,
     ) -> None:
         """Combine the tiers."""
+        self.audit = audit
         self.shared = shared
         self._local = local
         self._near = near
         self.stats = stats
         self._reader = Reader(stats, random=random, clock=clock, sleep=sleep)
 
-    def recall(self, key: str) -> Values | None:
+    def recall(self, key: str, seek: Callable[[], Sought]) -> Values | None:
         """Return the values under a record key if the near tier has them; no I/O, no waiting.
 
-        None says nothing about the user: `look_up()` does.
+        None says nothing about the user: `look_up()` does, and takes what `seek` returns.
         """
         near, shared = self._near, self.shared
         if near is None or shared is None or not shared.breaker.is_closed:
             return None
-        values = near.get(key)
-        if values is not None:
-            self.stats.count(HITS_NEAR)
-        return values
+        began = time.perf_counter()
+        record = near.get(key)
+        if record is None:
+            return None
+        self.stats.note_lookup(NEAR, began, pk_of(key))
+        if self.audit is not None and self.audit.draws():
+            self._have_audited(self.audit, seek(), Found(NEAR, record))
+        return record.values
 
     def look_up(self, sought: Sought) -> Values | None:
         """Return the values under a record key, or what loading says; None for no such user.
@@ -78,21 +88,27 @@ class Store:
         for `USERCACHE_LEASE_WAIT_SECONDS` at most. Where the caller may not fill (in a
         transaction, whose rows may never be committed), nobody waits and nothing is written.
         """
-        keep = self._keeper([sought.key])
+        tickets = self._draw_tickets([sought.key])
+
+        def note_hit(tier: Tier, key: str, record: Record) -> None:
+            self._keep_near(tier, key, record, tickets)
+            if self.audit is not None and self.audit.draws():
+                self._have_audited(self.audit, sought, Found(tier.name, record))
+
         return self._first_answer(
-            lambda tier: self._reader.read_through(
-                tier, sought, lambda record: keep(tier, sought.key, record)
-            ),
+            lambda tier: self._reader.read_through(tier, sought, partial(note_hit, tier)),
             otherwise=lambda: self._reader.load(sought),
         )
 
     def look_up_many(self, sought: SoughtMany) -> dict[str, Values]:
         """Return the values there are, by record key; one round trip, and two more for misses."""
-        keep = self._keeper(sought.keys)
+        tickets = self._draw_tickets(sought.keys)
+
+        def note_hit(tier: Tier, key: str, record: Record) -> None:
+            self._keep_near(tier, key, record, tickets)
+
         return self._first_answer(
-            lambda tier: self._reader.read_many_through(
-                tier, sought, lambda key, record: keep(tier, key, record)
-            ),
+            lambda tier: self._reader.read_many_through(tier, sought, partial(note_hit, tier)),
             otherwise=lambda: self._reader.load_many(sought, sought.keys),
         )
 
@@ -141,41 +157,45 @@ class Store:
                 return self._inspect(self.shared, key, codec)
             except UnavailableError:  # counted by the guard
                 pass
-        return CachedState(self.shared.name, "unreachable")
+        return CachedState(self.shared.name, UNREACHABLE)
 
-    def add_totals(self, counts: Mapping[str, int]) -> bool:
-        """Add counts to the totals of all processes and return whether they arrived."""
-        # From a thread of its own, which must not open the database connection of a recovery.
-        if self.shared is None or not self.shared.is_available(may_probe=False):
-            return False
+    def peek(self, key: str, codec: Codec) -> Found:
+        """Return what a look-up would find cached now; loads, counts and changes nothing.
+
+        Raises:
+            UnavailableError: Redis could not be asked, and is in use.
+        """
+        tier: Tier = self._local
+        # Never the one to probe: it is for threads that hold no part of a recovery.
+        if self.shared is not None and self.shared.is_available(may_probe=False):
+            tier = self.shared
+            record = None if self._near is None else self._near.get(key)
+            if record is not None:
+                return Found(NEAR, record)
+        held = tier.get(key)
+        if held is None or held[:1] in (LEASE, BARRIER):
+            return Found(tier.name, None)
         try:
-            self.shared.add_totals(counts)
-        except UnavailableError:  # counted by the guard
-            return False
-        return True
+            return Found(tier.name, codec.decode(key, held))
+        except UnreadableEntryError:
+            return Found(tier.name, None)
 
-    def get_totals(self) -> dict[str, int] | None:
-        """Return what all processes counted, None where that can't be told."""
-        if self.shared is None or not self.shared.is_available():
-            return None
-        try:
-            return self.shared.get_totals()
-        except UnavailableError:  # counted by the guard
-            return None
+    def _draw_tickets(self, keys: Sequence[str]) -> Mapping[str, Ticket]:
+        # Before Redis is asked, and before the breaker is.
+        return {} if self._near is None else self._near.draw_tickets(keys)
 
-    def _keeper(self, keys: Sequence[str]) -> Callable[[Tier, str, Record], None]:
-        near = self._near
-        # Drawn before Redis is asked, and before the breaker is.
-        tickets = {} if near is None else near.draw_tickets(keys)
+    def _keep_near(
+        self, tier: Tier, key: str, record: Record, tickets: Mapping[str, Ticket]
+    ) -> None:
+        near, ticket = self._near, tickets.get(key)
+        if near is None or ticket is None or tier is not self.shared or record.values is None:
+            return
+        near.put(key, record, ticket, self._reader.seconds_left(record))
 
-        def keep(tier: Tier, key: str, record: Record) -> None:
-            ticket = tickets.get(key)
-            if near is None or ticket is None or tier is not self.shared:
-                return
-            if record.values is not None:
-                near.put(key, record.values, ticket, self._reader.seconds_left(record))
-
-        return keep
+    def _have_audited(self, audit: Audit, sought: Sought, found: Found) -> None:
+        key, codec = sought.key, sought.codec
+        again, forget = partial(self.peek, key, codec), partial(self.forget, [key])
+        audit.add(Sample(key, codec, found, sought.load, again, forget))
 
     def _inspect(self, tier: Tier, key: str, codec: Codec) -> CachedState:
         held = tier.get(key)
@@ -191,7 +211,7 @@ class Store:
             return CachedState(tier.name, "unreadable", None, ttl_seconds)
         age_seconds = (self._reader.now_ms() - record.filled_at_ms) / MILLISECONDS
         state = "absent user" if record.values is None else "record"
-        return CachedState(tier.name, state, age_seconds, ttl_seconds)
+        return CachedState(tier.name, state, age_seconds, ttl_seconds, record)
 
     def _first_answer(self, ask: Callable[[Tier], T], otherwise: Callable[[], T]) -> T:
         if self.shared is not None and self.shared.is_available():

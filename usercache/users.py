@@ -9,6 +9,7 @@ that very email, name or phone, so the truth of every answer hangs on the record
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
@@ -86,7 +87,8 @@ async def aget_user_by_id(user_id: object) -> "User | None":
     pk = clean_pk(codec.model, user_id)
     if pk is None:
         return None
-    values = get_store().recall(record_key(pk))
+    key = record_key(pk)
+    values = get_store().recall(key, partial(_seek, codec, key, pk))
     if values is not None:
         return build(codec, values)
     return await sync_to_async(_look_up)(codec, pk)
@@ -215,12 +217,16 @@ def _look_up_by(identifier: str, value: str) -> "User | None":
 
 def _look_up(codec: Codec, pk: Any) -> "User | None":
     key, store = record_key(pk), get_store()
-    values = store.recall(key)
+    seek = partial(_seek, codec, key, pk)
+    values = store.recall(key, seek)
     if values is None:
-        values = store.look_up(
-            Sought(key, codec, partial(load, codec, {"pk": pk}), partial(may_fill, codec))
-        )
+        values = store.look_up(seek())
     return None if values is None else build(codec, values)
+
+
+def _seek(codec: Codec, key: str, pk: Any) -> Sought:
+    load_row, may_fill_now = partial(load, codec, {"pk": pk}), partial(may_fill, codec)
+    return Sought(key, codec, load_row, may_fill_now, perf_counter())
 
 
 def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
@@ -228,11 +234,13 @@ def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
         rows = load_many(codec, [pks[key] for key in keys])
         return {key: rows[pks[key]] for key in keys if pks[key] in rows}
 
-    store = get_store()
-    recalled = {key: values for key in pks if (values := store.recall(key)) is not None}
-    if len(recalled) == len(pks):
-        return recalled
+    store, recalled = get_store(), dict[str, Values]()
+    for key, pk in pks.items():
+        if (values := store.recall(key, partial(_seek, codec, key, pk))) is not None:
+            recalled[key] = values
     rest = [key for key in pks if key not in recalled]
+    if not rest:
+        return recalled
     return recalled | store.look_up_many(
-        SoughtMany(rest, codec, load_missed, partial(may_fill, codec))
+        SoughtMany(rest, codec, load_missed, partial(may_fill, codec), perf_counter())
     )

@@ -1,6 +1,7 @@
 """The near tier on real Redis: what it hears of, and what happens when it hears nothing."""
 
 from collections.abc import Callable
+from time import perf_counter
 
 import pytest
 from pytest_django import Settings
@@ -14,7 +15,7 @@ from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.conftest import CountCommands
 from tests.usercache.redis_faults import read_only
 from tests.waiting import wait_until
-from usercache.codec import Codec, Values, get_codec
+from usercache.codec import Values, get_codec
 from usercache.conf import conf
 from usercache.listener import Listener
 from usercache.near import NearTier
@@ -60,21 +61,29 @@ def near_of(store: Store) -> NearTier:
     return store._near
 
 
-def look_up(store: Store, row: Values = ROW, codec: Codec | None = None) -> Values | None:
-    sought = Sought(KEY, codec or get_codec(), lambda: row, lambda: True)
-    return store.recall(KEY) or store.look_up(sought)
+def look_up(store: Store, row: Values = ROW) -> Values | None:
+    sought = Sought(KEY, get_codec(), lambda: row, lambda: True, perf_counter())
+    return store.recall(KEY, lambda: sought) or store.look_up(sought)
+
+
+def recall(store: Store) -> Values | None:
+    return store.recall(KEY, never)
+
+
+def never() -> Sought:
+    raise AssertionError("nothing is audited here")
 
 
 def warm(store: Store) -> None:
     """Look up until it comes from memory: a fill's own messages may be on their way."""
-    wait_until(lambda: look_up(store) and store.recall(KEY), "the record is near")
+    wait_until(lambda: look_up(store) and recall(store), "the record is near")
 
 
 def forgotten(store: Store) -> bool:
-    return store.recall(KEY) is None
+    return recall(store) is None
 
 
-def test_warm_look_up_asks_nobody(store: Store, count_commands: CountCommands) -> None:
+def test_warm_look_up_asks_nobody(count_commands: CountCommands, store: Store) -> None:
     """Once near, a user costs Redis nothing; the heart beats with DEL."""
     warm(store)
     with count_commands() as counts:
@@ -123,7 +132,7 @@ def test_barrier_of_another_process_holds(store: Store, redis_client: Redis) -> 
     assert look_up(store, NEW) == NEW
     assert forgotten(store)
     writer.lower_barriers([KEY], token, [])
-    wait_until(lambda: look_up(store, NEW) and store.recall(KEY) == NEW, "the new one is near")
+    wait_until(lambda: look_up(store, NEW) and recall(store) == NEW, "the new one is near")
 
 
 def test_every_deployment_is_heard(deployment: Deployment) -> None:
@@ -216,6 +225,6 @@ def test_forked_child_listens_for_itself(store: Store) -> None:
     child = get_store()
     wait_until(lambda: near_of(child).is_used, "the child listens")
     assert forgotten(child)
-    assert store.recall(KEY) == ROW
+    assert recall(store) == ROW
     for thread in threads:
         thread.end()

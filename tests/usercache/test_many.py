@@ -13,6 +13,7 @@ from accounts.models import User
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from tests.usercache.conftest import CountCommands, MakeUser
+from tests.usercache.nearness import is_near
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from usercache.codec import Codec, Values, get_codec
 from usercache.keys import record_key
@@ -144,14 +145,8 @@ def test_near_users_cost_no_round_trip(
 ) -> None:
     """Who is in process memory isn't asked for again."""
     settings.USERCACHE_NEAR_MAX_ENTRIES = 100
-    pks, store = [user.pk for user in some], get_store()
-    wait_until(
-        lambda: (
-            len(get_users_by_ids(pks)) == len(pks)
-            and all(store.recall(record_key(pk)) for pk in pks)
-        ),
-        "all are near",
-    )
+    pks = [user.pk for user in some]
+    wait_until(lambda: get_users_by_ids(pks) and all(map(is_near, pks)), "all are near")
     with count_commands() as counts:
         assert list(get_users_by_ids(pks)) == pks
     assert "eval" not in counts

@@ -14,6 +14,7 @@ import pytest
 
 from tests.usercache.clocks import Clock
 from tests.usercache.stepping import Actor, gate, play, some_schedules
+from usercache.codec import Record
 from usercache.lines import Changes
 from usercache.listener import Listener
 from usercache.near import NearTier
@@ -23,6 +24,11 @@ SEED = 20_261_124
 SCHEDULES_BY_CHANCE = 1500
 BARRIER = -1
 FOR_LONG = 300.0
+
+
+def version_of(record: Record) -> int:
+    assert record.values is not None
+    return int(record.values[0])
 
 
 class SteppedEntries(OrderedDict[str, Any]):
@@ -60,7 +66,7 @@ class World:
         self.near.watch(self.has_unread)
         self.near.extend_lease(1e9)
         if is_warm:
-            self.near.put(KEY, (0,), self.near.draw_tickets([KEY])[KEY], FOR_LONG)
+            self.near.put(KEY, Record((0,), 1), self.near.draw_tickets([KEY])[KEY], FOR_LONG)
 
     def has_unread(self) -> bool:
         gate("poll")
@@ -71,9 +77,9 @@ class World:
         self.wire.append(KEY)
 
     def read(self) -> int:
-        values = self.near.get(KEY)
-        if values is not None:
-            return int(values[0])
+        record = self.near.get(KEY)
+        if record is not None:
+            return version_of(record)
         ticket = self.near.draw_tickets([KEY])[KEY]
         gate("get")
         held = self.held
@@ -81,7 +87,7 @@ class World:
             gate("load")
             return self.row
         gate("put")
-        self.near.put(KEY, (held,), ticket, FOR_LONG)
+        self.near.put(KEY, Record((held,), 1), ticket, FOR_LONG)
         return held
 
     def write(self) -> None:
@@ -134,5 +140,5 @@ def test_no_hit_is_stale(is_warm: bool) -> None:
             assert isinstance(actor.result, int)
             assert actor.result >= began, f"stale read in schedule {choices.taken}"
         world.listen()
-        values = world.near.get(KEY)
-        assert values in (None, (world.committed,)), f"stale entry in schedule {choices.taken}"
+        record = world.near.get(KEY)
+        assert record is None or version_of(record) == world.committed, f"stale: {choices.taken}"

@@ -130,9 +130,6 @@ class Link:
     def probe(self) -> None:
         self.__getattr__("set_pointer")("usercache:probe", "probe", 1000)  # type: ignore[operator]
 
-    def add_totals(self, counts: Mapping[str, int]) -> None:
-        """Swallow them."""
-
 
 class Member:
     """One process of the fleet."""

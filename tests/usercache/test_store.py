@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 
 import pytest
 from django.core.cache import caches
@@ -70,7 +71,7 @@ def never() -> Values:
 def look_up(
     store: Store, codec: Codec, load: Callable[[], Values | None], *, may_fill: bool = True
 ) -> Values | None:
-    return store.look_up(Sought(KEY, codec, load, lambda: may_fill))
+    return store.look_up(Sought(KEY, codec, load, lambda: may_fill, perf_counter()))
 
 
 def test_miss_then_hit(store: Store, codec: Codec) -> None:

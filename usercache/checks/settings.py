@@ -34,6 +34,7 @@ RANGES: Final = {
     "USERCACHE_LEASE_WAIT_SECONDS": Range(0, 60, "seconds"),
     "USERCACHE_BARRIER_TTL_SECONDS": Range(1, 3600, "seconds"),
     "USERCACHE_STATS_FLUSH_SECONDS": Range(0.05, 60, "seconds"),
+    "USERCACHE_AUDIT_SHARE": Range(0, 1, "of the hits"),
     "USERCACHE_WAIT_REPLICAS": Range(0, 10, "replicas", is_whole=True),
 }
 TEXTS: Final = (

@@ -11,7 +11,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.event import EventDispatcher
 from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 
-from usercache.cluster.exchange import Command, exchange
+from usercache.cluster.exchange import Batch, Command, exchange, run_batches
 from usercache.cluster.topology import Topology
 
 
@@ -81,6 +81,25 @@ class ClusterRedis(RedisClusterCommands):
     def look_again(self) -> None:
         """Have somebody find out who serves which slot now; doesn't wait for it."""
         self._topology.refresh()
+
+    def info_of_primaries(self) -> list[dict[str, Any]]:
+        """Return what each primary answers to INFO; one round trip to all of them at once.
+
+        Raises:
+            redis.RedisError: one of them can't be asked.
+        """
+        cluster = self._topology.get()
+        batches = []
+        for node in cluster.get_primaries():  # type: ignore[no-untyped-call]
+            batches.append(Batch(cluster.get_redis_connection(node)))
+            batches[-1].commands.append(Command(["INFO"], {}))
+        if not run_batches(batches):
+            self._topology.refresh()
+        answers = [batch.commands[0].result for batch in batches]
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+        return answers
 
     def close(self) -> None:
         """Close every connection; the next command opens others."""
