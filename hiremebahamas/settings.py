@@ -111,11 +111,18 @@ for _name in (
     "USERCACHE_BARRIER_TTL_SECONDS",
     "USERCACHE_TTL_JITTER",
     "USERCACHE_STATS_FLUSH_SECONDS",
+    "USERCACHE_AUDIT_SHARE",
 ):
     if env.ENVIRON.get(_name):
         globals()[_name] = read_float(_name, 0.0)
-if env.ENVIRON.get("USERCACHE_WAIT_REPLICAS"):
-    USERCACHE_WAIT_REPLICAS = read_int("USERCACHE_WAIT_REPLICAS", 0)
+for _name in (
+    "USERCACHE_NEAR_MAX_ENTRIES",
+    "USERCACHE_NEAR_MAX_BYTES",
+    "USERCACHE_TOKENS_MAX_ENTRIES",
+    "USERCACHE_WAIT_REPLICAS",
+):
+    if env.ENVIRON.get(_name):
+        globals()[_name] = read_int(_name, 0)
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

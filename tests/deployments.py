@@ -30,7 +30,9 @@ CA_CERTS, CLIENT_CERT, CLIENT_KEY = "ca.pem", "client.pem", "client.key"
 SENTINEL_PASSWORD = "guava-duff"
 # What README.md tells operators to grant, and nothing else.
 PERMISSIONS = (
-    "~hmb:* -@all +@connection +get +set +del +eval +time +pttl +hincrby +hgetall +scan +wait"
+    "~hmb:* -@all +@connection +get +set +del +eval +time +pttl +scan +wait +info "
+    "+expire +hget +hset +hincrby +hgetall +zadd +zcard +zincrby +zrem +zremrangebyrank "
+    "+zremrangebyscore +zrevrange"
 )
 OF_SENTINEL, OF_CLUSTER = " +role", " +cluster|slots +command"
 

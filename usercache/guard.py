@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from django.db import Error as AnyDatabaseError
-from redis.exceptions import MaxConnectionsError, RedisError
+from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from usercache.breaker import Breaker, Permit
@@ -50,6 +50,7 @@ class GuardedTier:
         self._on_opening = on_opening
         self._on_recovery = on_recovery
         self._may_probe = may_probe
+        self._has_been_refused = False
 
     def is_available(self, *, invalidates: bool = False, may_probe: bool = True) -> bool:
         """Say whether to ask at all; the caller whom the breaker picks probes first."""
@@ -69,9 +70,17 @@ class GuardedTier:
         """See `Tier.take_lease`."""
         return self._ask(False, self._tier.take_lease, key, lease, instead_of)
 
-    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `Tier.get_many`."""
+        return self._ask(False, self._tier.get_many, keys)
+
+    def take_leases(self, keys: Sequence[str], lease: bytes) -> list[bytes | None]:
+        """See `Tier.take_leases`."""
+        return self._ask(False, self._tier.take_leases, keys, lease)
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
         """See `Tier.fill`."""
-        return self._ask(False, self._tier.fill, key, lease, entry, ttl_ms)
+        return self._ask(False, self._tier.fill, entries, lease)
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """See `Tier.set_pointer`."""
@@ -97,13 +106,21 @@ class GuardedTier:
         """See `Tier.seconds_left`."""
         return self._ask(False, self._tier.seconds_left, key)
 
-    def add_totals(self, counts: Mapping[str, int]) -> None:
-        """See `SharedTier.add_totals`."""
-        self._ask(False, self._tier.add_totals, counts)
+    def ask(self, operation: Callable[[SharedTier], T]) -> T:
+        """Do what no look-up and no write hangs on, as figures.
 
-    def get_totals(self) -> dict[str, int]:
-        """See `SharedTier.get_totals`."""
-        return self._ask(False, self._tier.get_totals)
+        A refusal (for want of a right or of memory) is counted, and leaves the breaker as it is.
+        """
+        try:
+            answer = operation(self._tier)
+        except RedisError as error:
+            if isinstance(error, ResponseError):
+                self._count_refusal(error)
+            else:
+                self._count_failure(error, False)
+            raise UnavailableError from error
+        self.breaker.succeeded()
+        return answer
 
     def _ask(
         self, invalidates: bool, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -115,6 +132,12 @@ class GuardedTier:
             raise UnavailableError from error
         self.breaker.succeeded()
         return answer
+
+    def _count_refusal(self, error: ResponseError) -> None:
+        self._stats.count(ERRORS_PREFIX + type(error).__name__)
+        if not self._has_been_refused:
+            self._has_been_refused = True  # each second, perhaps, but said once
+            logger.warning("Redis refuses what is asked for the figures: %s", error)
 
     def _count_failure(self, error: RedisError, invalidates: bool) -> None:
         self._stats.count(ERRORS_PREFIX + type(error).__name__)

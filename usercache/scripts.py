@@ -1,4 +1,4 @@
-"""The Lua that Redis runs for us, one key to each call so that a cluster can run it too.
+"""The Lua that Redis runs for us; one key to each call, or keys of one slot, for clusters' sake.
 
 Kinds and layouts are those of `usercache.keys`: a lease is `L` and its token; a barrier is `B`
 and its holders, each a token and the millisecond at which that holder is given up. What a
@@ -14,8 +14,8 @@ DEADLINE_DIGITS: Final = 13
 # KEYS[1] record key. ARGV: lease, its milliseconds, the unreadable entry it may replace or "".
 # Returns nil when the lease is now ours, else what the key holds.
 TAKE_LEASE: Final = """
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[3] then return held end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' and held ~= ARGV[3] then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """
@@ -62,4 +62,42 @@ FORGET: Final = """
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and held:sub(1, 1) == 'B' then return 0 end
 return redis.call('DEL', KEYS[1])
+"""
+
+# KEYS[1] the sender's last number, [2] the totals, then four for each slice: its minute, the
+# ranking of that, its hour, the ranking of that. ARGV: the batch's number, the seconds to remember
+# it for, how many users a minute's and an hour's ranking keep, and the slices as JSON.
+# Returns 1 if the batch was added, 0 if it had been before. A ranking may grow to twice its size
+# before the last half goes: whoever comes new would otherwise be the last each time.
+ADD_FIGURES: Final = """
+local last = redis.call('GET', KEYS[1])
+if last and tonumber(last) >= tonumber(ARGV[1]) then return 0 end
+local function add(key, slice)
+  for name, count in pairs(slice.counts) do redis.call('HINCRBY', key, name, count) end
+  for name, value in pairs(slice.maxima) do
+    if value > tonumber(redis.call('HGET', key, name) or 0) then
+      redis.call('HSET', key, name, value)
+    end
+  end
+end
+local function rank(key, hits, kept)
+  for user, count in pairs(hits) do redis.call('ZINCRBY', key, count, user) end
+  if redis.call('ZCARD', key) > 2 * kept then
+    redis.call('ZREMRANGEBYRANK', key, 0, -kept - 1)
+  end
+end
+for number, slice in ipairs(cjson.decode(ARGV[5])) do
+  add(KEYS[2], slice)
+  for span = 1, 2 do
+    local at, seconds = 4 * number + 2 * span - 3, slice.lives[span]
+    if seconds > 0 then
+      add(KEYS[at], slice)
+      redis.call('EXPIRE', KEYS[at], seconds)
+      rank(KEYS[at + 1], slice.hits, tonumber(ARGV[2 + span]))
+      redis.call('EXPIRE', KEYS[at + 1], seconds)
+    end
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
 """

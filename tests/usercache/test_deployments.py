@@ -10,8 +10,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import User
 from tests.deployments import Deployment, deploy_tls
 from tests.usercache.conftest import Deploy
-from usercache.process import get_store
-from usercache.report import take_snapshot
+from usercache.process import PROCESS, get_store
+from usercache.report import Status, take_snapshot
+from usercache.report.snapshot import TopUser
 from usercache.users import (
     get_user_by_email,
     get_user_by_id,
@@ -65,12 +66,16 @@ def test_look_ups_and_writes(
 
 def test_counts_of_all_processes(deployment: Deployment, alice: User) -> None:
     """What was counted arrives in the totals, and is read from them."""
-    get_user_by_id(alice.pk)
-    store = get_store()
-    assert store.add_totals({"misses": 10})
+    for _ in range(3):
+        get_user_by_id(alice.pk)
+    PROCESS.stop()
     snapshot = take_snapshot()
+    assert (snapshot.status, snapshot.reasons) == (Status.HEALTHY, ())
     assert not snapshot.is_partial
-    assert snapshot.misses >= 11
+    assert (snapshot.misses, snapshot.hits) == (1, 2)
+    assert snapshot.top_users == (TopUser(f"user:id:{alice.pk}", 2),)
+    assert snapshot.redis is not None
+    assert snapshot.redis.memory_used > 0
 
 
 def test_probe(deployment: Deployment) -> None:

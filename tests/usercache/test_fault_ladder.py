@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from pytest_django import Settings
@@ -12,9 +13,13 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.redis_faults import FAULTS, Fault
 from usercache.codec import Codec, Values
+from usercache.figures.shared import Parcel
+from usercache.figures.slices import Slice
 from usercache.process import get_store
+from usercache.reader import Sought
 from usercache.store import Store
 from usercache.tiers import new_token
+from usercache.totals import Totals
 
 pytestmark = pytest.mark.redis
 
@@ -50,11 +55,11 @@ def store(server: RedisServer, proxy: TcpProxy, settings: Settings) -> Store:
 
 
 def look_up(store: Store, row: Values) -> Values | None:
-    return store.look_up(KEY, CODEC, lambda: row, may_fill=True)
+    return store.look_up(Sought(KEY, CODEC, lambda: row, lambda: True, perf_counter()))
 
 
 def look_up_cold(store: Store) -> None:
-    assert store.look_up(COLD_KEY, CODEC, lambda: NEW, may_fill=True) == NEW
+    assert store.look_up(Sought(COLD_KEY, CODEC, lambda: NEW, lambda: True, perf_counter())) == NEW
 
 
 def write(store: Store) -> None:
@@ -91,12 +96,14 @@ def inspect(store: Store) -> None:
     assert store.inspect(KEY, CODEC).state in ("record", "nothing", "unreachable")
 
 
-def deliver_counts(store: Store) -> None:
-    if store.add_totals({"hits_redis": 1}):
-        totals = store.get_totals()
-        assert totals is None or totals["hits_redis"] >= 1
-    else:
-        assert store.get_totals() is None or store.shared is not None
+def deliver_figures(store: Store) -> None:
+    assert store.shared is not None
+    totals, part = Totals(store.shared), Slice()
+    part.counts["given"] = 1
+    parcel = Parcel("token", 1, {0: part}, None, None)
+    is_delivered = [totals.deliver(parcel) for _ in range(2)]
+    reading = totals.read([0], [0])
+    assert reading is None or reading.totals.counts["given"] == any(is_delivered)
 
 
 FUNCTIONS: list[Callable[[Store], None]] = [
@@ -108,7 +115,7 @@ FUNCTIONS: list[Callable[[Store], None]] = [
     forget,
     forget_all,
     inspect,
-    deliver_counts,
+    deliver_figures,
 ]
 
 

@@ -1,102 +1,92 @@
-"""Counting, and the way of the counts to the shared totals."""
+"""Counting in one process: nothing is lost, nothing counted twice, nothing grows for ever."""
 
-import subprocess
-import sys
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from io import StringIO
+from time import perf_counter
 
-import pytest
-from django.core.management import call_command
+from tests.usercache.clocks import Clock
+from usercache.figures.slices import HOUR_SECONDS, HOURS_KEPT_SECONDS, add_up
+from usercache.stats import LARGEST_BATCH, MISS, REDIS, UNTIMED, Stats
 
-from accounts.models import User
-from tests.processes import environment
-from usercache.process import PROCESS, get_store
-from usercache.report import take_snapshot
-from usercache.stats import Delivery, Stats
-from usercache.users import get_user_by_id, invalidate_user
 
-NEVER_SECONDS = 3600.0
+def note(stats: Stats, result: str, times: int = 1, pk: object = 7) -> None:
+    for _ in range(times):
+        stats.note_lookup(result, perf_counter(), pk)
 
 
 def test_threads_lose_no_count() -> None:
-    """Additions of several threads add up."""
+    """Look-ups and events of several threads add up, also while another thread folds them in."""
     stats = Stats()
 
     def count() -> None:
-        for _ in range(5000):
-            stats.count("hits")
+        for _ in range(2000):
+            stats.count("fills")
+            note(stats, REDIS)
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         for _ in range(4):
             pool.submit(count)
-    assert stats.take() == {"hits": 20_000}
-    assert stats.take() == {}
+        for _ in range(20):
+            pool.submit(stats.fold)
+    assert stats.peek() == {"fills": 8000, "hits_redis": 8000}
 
 
-def test_undelivered_counts_wait() -> None:
-    """What could not be delivered is delivered the next time, together with what came since."""
-    stats, arrived = Stats(), list[dict[str, int]]()
-    works = False
-
-    def deliver(counts: Mapping[str, int]) -> bool:
-        if works:
-            arrived.append(dict(counts))
-        return works
-
-    delivery = Delivery(stats, deliver, NEVER_SECONDS)
-    stats.count("hits", 2)
-    delivery.deliver_now()
-    stats.count("hits")
-    works = True
-    delivery.end()
-    assert arrived == [{"hits": 3}]
-    assert stats.peek() == {}
+def test_look_up_is_counted_with_its_latency_and_its_user() -> None:
+    """A hit counts for its user, by number or by text; a miss, having gone to the database, not."""
+    stats = Stats()
+    note(stats, REDIS, 2, pk=7)
+    stats.note_lookup(REDIS, perf_counter() - 0.5, "7")
+    note(stats, MISS, pk=8)
+    found = add_up(stats.read().values())
+    assert found.counts == {"hits_redis": 3, "misses": 1}
+    assert found.ranking.at_least() == {"7": 3}
+    slowest = found.latencies[REDIS].quantile(1.0)
+    assert slowest is not None
+    assert 0.5 <= slowest < 0.6
+    assert found.latencies[MISS].count == 1
 
 
-@pytest.mark.redis
-@pytest.mark.django_db(transaction=True)
-def test_totals_outlive_the_process_that_counted(alice: User) -> None:
-    """What a process counted is delivered at its normal end, and another one reports it."""
-    before = take_snapshot()
+def test_look_ups_beyond_the_room_are_counted_all_the_same() -> None:
+    """When look-ups come faster than they are folded in, latency and user are lost, no count."""
+    stats = Stats(room=10)
+    note(stats, REDIS, 15)
+    note(stats, MISS, 3)
     for _ in range(2):
-        get_user_by_id(alice.pk)
-    invalidate_user(alice.pk)
-    PROCESS.stop()
-    snapshot = take_snapshot()
-    assert not snapshot.is_partial
-    assert (snapshot.hits, snapshot.misses) == (1, 1)
-    assert snapshot.invalidations == before.invalidations + 1
-    assert snapshot.hit_rate == 0.5
+        assert stats.peek() == {"hits_redis": 15, "misses": 3, UNTIMED: 8}
+    note(stats, MISS, 11)
+    assert stats.peek() == {"hits_redis": 15, "misses": 14, UNTIMED: 9}
 
 
-@pytest.mark.redis
-@pytest.mark.django_db(transaction=True)
-def test_cache_stats_prints_the_totals_of_all_processes(alice: User) -> None:
-    """The command, a process of its own, shows what this one counted."""
-    for _ in range(4):
-        get_user_by_id(alice.pk)
-    PROCESS.stop()
-    command = [sys.executable, "manage.py", "cache_stats"]
-    printed = subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=30, check=True
-    )
-    assert printed.stderr == ""
-    lines = [line.split(maxsplit=1) for line in printed.stdout.splitlines()]
-    assert ["Backend", "redis"] in lines
-    assert ["Redis", "in use"] in lines
-    assert ["Hits", "3 (75.0%)"] in lines
-    assert ["Misses", "1"] in lines
+def test_batch_keeps_its_number_and_content_until_it_has_arrived() -> None:
+    """What may have arrived is sent again as it was; what is counted meanwhile waits its turn."""
+    stats = Stats()
+    stats.count("fills")
+    batch = stats.begin_delivery()
+    assert batch is not None
+    stats.count("fills")
+    assert stats.begin_delivery() is batch
+    assert [part.counts for part in batch.slices.values()] == [{"fills": 1}]
+    assert stats.peek() == {"fills": 2}
+    stats.end_delivery(batch)
+    following = stats.begin_delivery()
+    assert following is not None
+    assert following.number == batch.number + 1
+    stats.end_delivery(following)
+    assert stats.begin_delivery() is None
 
 
-@pytest.mark.redis
-@pytest.mark.django_db
-def test_cache_stats_says_that_redis_is_away() -> None:
-    """With Redis away the command still prints, and says that the counts are partial."""
-    shared = get_store().shared
-    assert shared is not None
-    shared.breaker.failed(at_once=True)
-    out = StringIO()
-    call_command("cache_stats", stdout=out)
-    assert "not reachable" in out.getvalue()
-    assert "this process's alone" in out.getvalue()
+def test_what_waits_for_days_is_bounded_and_complete() -> None:
+    """Undelivered minutes become hours after two hours, and a remainder after two days."""
+    clock = Clock(100 * HOUR_SECONDS)
+    stats = Stats(clock)
+    minutes = 3 * 24 * 60
+    for _ in range(minutes):
+        stats.count("fills")
+        stats.fold()
+        clock.now += 60
+    waiting = stats.read()
+    assert len(waiting) <= 120 + HOURS_KEPT_SECONDS // HOUR_SECONDS + 1
+    assert waiting[0].counts["fills"] > 0
+    assert stats.peek() == {"fills": minutes}
+    batch = stats.begin_delivery()
+    assert batch is not None
+    assert len(batch.slices) == LARGEST_BATCH

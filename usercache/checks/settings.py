@@ -27,10 +27,14 @@ RANGES: Final = {
     "USERCACHE_TTL_JITTER": Range(0, 0.5, "as a part of the TTL"),
     "USERCACHE_NEGATIVE_TTL_SECONDS": Range(1, 3600, "seconds"),
     "USERCACHE_LOCAL_TTL_SECONDS": Range(0.1, 60, "seconds"),
+    "USERCACHE_NEAR_MAX_ENTRIES": Range(0, 10_000_000, "users", is_whole=True),
+    "USERCACHE_NEAR_MAX_BYTES": Range(0, 1 << 40, "bytes", is_whole=True),
+    "USERCACHE_TOKENS_MAX_ENTRIES": Range(0, 10_000_000, "tokens", is_whole=True),
     "USERCACHE_LEASE_TTL_SECONDS": Range(0.1, 60, "seconds"),
     "USERCACHE_LEASE_WAIT_SECONDS": Range(0, 60, "seconds"),
     "USERCACHE_BARRIER_TTL_SECONDS": Range(1, 3600, "seconds"),
     "USERCACHE_STATS_FLUSH_SECONDS": Range(0.05, 60, "seconds"),
+    "USERCACHE_AUDIT_SHARE": Range(0, 1, "of the hits"),
     "USERCACHE_WAIT_REPLICAS": Range(0, 10, "replicas", is_whole=True),
 }
 TEXTS: Final = (

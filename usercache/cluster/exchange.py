@@ -117,7 +117,7 @@ def exchange(cluster: RedisCluster, commands: Sequence[Command]) -> bool:
     pending, is_sound = list(commands), True
     for _ in range(ROUNDS):
         batches = _sort(cluster, pending)
-        is_sound &= _run(batches)
+        is_sound &= run_batches(batches)
         pending = [command for command in pending if isinstance(command.result, AskError)]
         if not pending:
             break
@@ -130,7 +130,8 @@ def exchange(cluster: RedisCluster, commands: Sequence[Command]) -> bool:
     return is_sound and not any(isinstance(c.result, ClusterDownError) for c in commands)
 
 
-def _run(batches: Sequence[Batch]) -> bool:
+def run_batches(batches: Sequence[Batch]) -> bool:
+    """Send all, then take all answers, and say whether every node answered."""
     errors, written = list[RedisError](), list[Batch]()
     try:
         for batch in batches:

@@ -1,0 +1,90 @@
+"""Make the cache forget some users, or all."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as AnyDatabaseError
+
+from usercache.codec import get_codec
+from usercache.inspection import find_pk, inspect_fully
+from usercache.process import get_store
+from usercache.terminal.canvas import open_canvas
+from usercache.users import invalidate_all_users, invalidate_user
+
+
+class Command(BaseCommand):
+    """Invalidate as a write would, so that nothing older can come back."""
+
+    help = (
+        "Makes the cache forget the users given, or all of them; their next look-up comes from "
+        "the database. While Redis can't be reached it is noted, and done once it can."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take whom."""
+        whom = parser.add_mutually_exclusive_group(required=True)
+        whom.add_argument(
+            "--user",
+            action="append",
+            metavar="USER",
+            help="an id, email, username or phone; may be given more than once",
+        )
+        whom.add_argument("--all", action="store_true", help="everybody")
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_true", help="do it without asking"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Ask, do it and say what was done.
+
+        Raises:
+            CommandError: there is no such user, nobody to ask, or the database can't be asked.
+        """
+        canvas = open_canvas(options)
+        try:
+            if options["all"]:
+                self._confirm("Forget all users? Each will be loaded from the database.", options)
+                invalidate_all_users()
+                done = "Forgot all users."
+            else:
+                pks = [_find(text) for text in options["user"]]
+                named = ", ".join(f"user:id:{pk}" for pk in pks)
+                self._confirm(f"Forget {named}?", options)
+                for pk in pks:
+                    _forget(pk)
+                done = f"Forgot {named}."
+        except AnyDatabaseError as error:
+            raise CommandError(f"The database can't be asked: {error}") from error
+        shared = get_store().shared
+        if shared is None:
+            done = "There is no Redis: each process remembers users for itself, for some seconds."
+        elif not shared.breaker.is_closed:
+            done = (
+                "Redis can't be reached. What to forget is noted in the outbox, and is forgotten "
+                "before Redis is used again."
+            )
+        canvas.stream.write(canvas.clean(done) + "\n")
+
+    def _confirm(self, question: str, options: dict[str, Any]) -> None:
+        if options["no_input"]:
+            return
+        if not sys.stdin.isatty():
+            raise CommandError("There is nobody to ask: add --no-input to do it all the same.")
+        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was done.")
+
+
+def _find(text: str) -> Any:
+    pk = find_pk(text)
+    if pk is None:
+        raise CommandError(
+            f"There is no user '{text}'. Give an id, an email, a username or a phone number."
+        )
+    return pk
+
+
+def _forget(pk: Any) -> None:
+    row = inspect_fully(pk).row or {}
+    named = {name: row.get(name) for name in get_codec().identifiers}
+    invalidate_user(pk, **named)

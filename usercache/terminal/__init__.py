@@ -1,0 +1,1 @@
+"""What the operators' commands show in a terminal, in a pipe, or where only ASCII can be shown."""
