@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+from whitenoise.compress import Compressor
+
 from hiremebahamas.environment import BASE_DIR, caches, database, env, read_env_file, secret
 from hiremebahamas.variables import read_float, read_int, read_switch
 
@@ -40,6 +42,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+# Source maps, which only developers' tools ask for, take longer than all the rest.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
 MIDDLEWARE = [
     "hiremebahamas.content_security.content_security_middleware",

@@ -12,4 +12,6 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn is untyped
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         """Encode the path again: decoded, it could hold a line break and a line of its own."""
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        return atoms | {"U": quote(environ.get("PATH_INFO", ""), encoding="latin-1")}
+        path = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
+        # On a socket file nobody has an address.
+        return atoms | {"U": path, "h": atoms["h"] or "-"}

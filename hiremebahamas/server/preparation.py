@@ -19,6 +19,9 @@ REQUIRED: Final = {
     "DATABASE_URL": "as in postgres://user:password@host/name",
 }
 
+# The listener, the audit, and the delivery of figures.
+USERCACHE_THREADS: Final = 3
+
 
 class NotReadyError(Exception):
     """The server must not start; the message says what to do."""
@@ -50,12 +53,12 @@ def check_settings(options: ServerOptions) -> None:
             "X-Forwarded-Proto itself, set TRUST_X_FORWARDED_PROTO=True; where nothing ends TLS, "
             "set SECURE_SSL_REDIRECT=False."
         )
-    connections = redis_connections()
-    if connections is not None and connections <= options.threads:
+    connections, needed = redis_connections(), options.threads + USERCACHE_THREADS
+    if connections is not None and connections < needed:
         raise NotReadyError(
-            f"USERCACHE_REDIS_MAX_CONNECTIONS is {connections}: {options.threads} threads and the "
-            f"one that delivers figures need {options.threads + 1}. Set it to that, or WEB_THREADS "
-            "to less."
+            f"USERCACHE_REDIS_MAX_CONNECTIONS is {connections}. {options.threads} threads, and "
+            f"{USERCACHE_THREADS} of the cache's own, need {needed}: set it to that at least, or "
+            "WEB_THREADS to less."
         )
 
 

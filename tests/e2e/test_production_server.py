@@ -18,7 +18,8 @@ from tests.e2e.production_server import PATIENCE_SECONDS, ProductionServer
 from tests.servers.server import HOST
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# What it is made for; once is enough, since it takes seconds to start.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 def fetch(url: str) -> http.client.HTTPResponse:
