@@ -1,4 +1,4 @@
-"""`python -m hiremebahamas.server`: see that all is right, then become gunicorn."""
+"""`python -m hiremebahamas.server`: see that all is right, then become granian."""
 
 import argparse
 import os
@@ -12,18 +12,19 @@ from django.db import connections
 
 from hiremebahamas.environment import read_env_file
 from hiremebahamas.server import preparation
+from hiremebahamas.server.command_line import spell_command
 from hiremebahamas.server.options import ServerOptions, read_options
-
-GUNICORN = ("-m", "gunicorn", "--config", "python:hiremebahamas.server.gunicorn_config")
 
 
 def main() -> None:
-    """Prepare, and replace this process by gunicorn; exit with a message where that can't be."""
+    """Prepare, and replace this process by granian; exit with a message where that can't be."""
     parser = argparse.ArgumentParser(prog="python -m hiremebahamas.server", description=__doc__)
     parser.add_argument("--check", action="store_true", help="prepare, but don't serve")
     only_check = parser.parse_args().check
     try:
-        for line in prepare():
+        read_env_file()
+        options = read_options()
+        for line in prepare(options):
             sys.stderr.write(f"{line}\n")
     except (preparation.NotReadyError, ImproperlyConfigured, CommandError) as error:
         sys.stderr.write(f"The server can't start. {error}\n")
@@ -33,18 +34,16 @@ def main() -> None:
         return
     connections.close_all()
     sys.stderr.flush()
-    # Not in this process: gunicorn forks, and by now there are threads and connections here.
-    os.execv(sys.executable, [sys.executable, *GUNICORN])  # noqa: S606  # no shell is wanted
+    # Not in this process: granian forks, and by now there are threads and connections here.
+    os.execv(sys.executable, [sys.executable, *spell_command(options)])  # noqa: S606  # no shell is wanted
 
 
-def prepare() -> Iterator[str]:
+def prepare(options: ServerOptions) -> Iterator[str]:
     """Check and prepare all that is needed, and yield what an operator should know.
 
     Raises: NotReadyError, ImproperlyConfigured, CommandError.
     """
-    read_env_file()
     preparation.check_variables(os.environ)
-    options = read_options()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiremebahamas.settings")
     django.setup()
     preparation.check_settings(options)

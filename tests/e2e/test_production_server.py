@@ -53,7 +53,7 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
         with socket.create_connection((HOST, server.port), PATIENCE_SECONDS) as connection:
             begin_login(connection, body)
             os.kill(server.pid, signal.SIGTERM)
-            wait_until(lambda: "Handling signal: term" in server.read_log(), "it has heard")
+            wait_until(lambda: "Shutting down" in server.read_log(), "it has heard")
             connection.sendall(body)
             response = http.client.HTTPResponse(connection)
             response.begin()

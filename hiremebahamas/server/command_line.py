@@ -1,0 +1,40 @@
+"""What granian is told on its command line.
+
+granian or gunicorn: on two processors, of `GET /auth/verify` with a warm cache, MEASURED
+"""
+
+from pathlib import Path
+from typing import Final
+
+from hiremebahamas.environment import BASE_DIR
+from hiremebahamas.server.options import ServerOptions
+
+UNIX: Final = "unix:"
+# The proxy's user and ours have to be in one group.
+SOCKET_PERMISSIONS: Final = "660"
+LOGGING: Final = Path(__file__).with_name("logging.json")
+# No query, which may hold emails, and no header: neither tokens nor what a client makes up.
+ACCESS_LOG: Final = '%(addr)s %(time)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).1f ms'
+
+
+def spell_command(options: ServerOptions) -> list[str]:
+    """Return the arguments of the interpreter."""
+    return [
+        *("-m", "granian", "hiremebahamas.server.worker:application"),
+        *("--interface", "wsgi", "--working-dir", str(BASE_DIR)),
+        *_spell_address(options.bind),
+        # HTTP/2 is the proxy's affair.
+        *("--http", "1", "--no-ws"),
+        *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
+        "--respawn-failed-workers",
+        # On SIGTERM nobody new is let in, and those who are inside may finish.
+        *("--workers-kill-timeout", str(options.stop_seconds)),
+        *("--access-log", "--access-log-fmt", ACCESS_LOG, "--log-config", str(LOGGING)),
+    ]
+
+
+def _spell_address(bind: str) -> tuple[str, ...]:
+    if bind.startswith(UNIX):
+        return ("--uds", bind.removeprefix(UNIX), "--uds-permissions", SOCKET_PERMISSIONS)
+    host, _, port = bind.rpartition(":")
+    return ("--host", host.strip("[]"), "--port", port)
