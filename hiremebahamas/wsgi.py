@@ -1,4 +1,4 @@
-"""The entry point for WSGI servers: `gunicorn hiremebahamas.wsgi`."""
+"""The entry point for WSGI servers: `hiremebahamas.wsgi:application`."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The product under gunicorn, in several processes, as in production."""
+"""The product in several processes, under gunicorn, which tells who of them answered."""
 
 import http.client
 import re
