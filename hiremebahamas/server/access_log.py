@@ -10,5 +10,7 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         if isinstance(record.args, dict):
-            record.args = record.args | {"path": quote(str(record.args["path"]))}
+            path = quote(str(record.args["path"]))
+            # On a socket file nobody has an address.
+            record.args = record.args | {"path": path, "addr": record.args["addr"] or "-"}
         return super().format(record)

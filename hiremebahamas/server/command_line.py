@@ -15,7 +15,7 @@ UNIX: Final = "unix:"
 # a request into a connection that is being closed. granian allows no more.
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
 # The proxy's user and ours have to be in one group.
-SOCKET_PERMISSIONS: Final = "660"
+SOCKET_PERMISSIONS: Final = "0o660"
 LOGGING: Final = Path(__file__).with_name("logging.json")
 # No query, which may hold emails, and no header: neither tokens nor what a client makes up.
 ACCESS_LOG: Final = '%(addr)s %(time)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).1f ms'
