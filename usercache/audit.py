@@ -48,6 +48,8 @@ DELAY_SECONDS: Final = 1.0
 """From a hit to the look at its row, and from there to a second look where they differ."""
 ROOM: Final = 1000
 """Hits that may wait to be compared; those that come when it is full aren't."""
+JOIN_SECONDS: Final = 1.0
+"""How long the end of a process may wait for a comparison that is under way."""
 MILLISECONDS: Final = 1000
 
 
@@ -132,6 +134,8 @@ class Audit:
         """Judge no more; what still waits isn't counted."""
         self._ended.set()
         self._samples.put(None)
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
 
     def _judge(self, sample: Sample) -> str | None:
         row = sample.load()

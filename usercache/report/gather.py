@@ -73,7 +73,8 @@ def take_snapshot(
     """Return the figures of a window, a minute to two days, and the state of this moment.
 
     One query, and four round trips to Redis and one more for each half hour of minutes (or 30
-    hours): seven for the last hour. A Redis or a database that hangs costs its timeout once.
+    hours) that was not read in the last minute: seven for the last hour, then five. A Redis or a
+    database that hangs costs its timeout once.
 
     Raises:
         ValueError: the window is shorter or longer than what is kept.
@@ -154,7 +155,7 @@ def _add_own(
         totals.add(part)
         in_window = start_of(start, window.span_seconds)
         if in_window in window.starts:
-            slices.setdefault(in_window, Slice()).add(part)
+            slices[in_window] = add_up([slices.get(in_window, Slice()), part])
     return slices, totals
 
 

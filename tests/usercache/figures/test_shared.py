@@ -6,6 +6,7 @@ from redis import Redis
 
 from tests.usercache.clocks import Clock
 from usercache.figures.processes import FORGOTTEN_AFTER_SECONDS, ProcessState
+from usercache.figures.settled import REMEMBERED_SECONDS, SETTLED_AFTER_SECONDS
 from usercache.figures.shared import USERS_KEPT, Parcel
 from usercache.figures.slices import HOUR_SECONDS, HOURS_KEPT_SECONDS, MINUTE_SECONDS, Slice
 from usercache.process import get_store
@@ -76,6 +77,15 @@ def test_late_batch_counts_where_its_time_is_still_kept(totals: Totals, clock: C
     totals.deliver(parcel(2, {0: make_slice(1)}))
     assert read(totals).hours[HOUR].counts[MISSES] == 1
     assert read(totals).totals.counts[MISSES] == 2
+
+
+def test_settled_slices_are_not_read_again(totals: Totals, clock: Clock) -> None:
+    """What can't change is remembered for a minute; what still can is read each time."""
+    steps = [(0, 1), (SETTLED_AFTER_SECONDS + 30, 2), (1, 2), (REMEMBERED_SECONDS, 4)]
+    for number, (seconds, expected) in enumerate(steps):
+        clock.now += seconds
+        totals.deliver(parcel(1 + number, {MINUTE: make_slice(1)}))
+        assert read(totals).minutes[MINUTE].counts[MISSES] == expected
 
 
 def test_everything_but_the_totals_expires(totals: Totals, redis_client: Redis) -> None:
