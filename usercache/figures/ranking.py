@@ -5,16 +5,16 @@ from heapq import nlargest
 from typing import Final
 
 CAPACITY: Final = 500
-"""Users remembered at least, twice as many at most. Whoever has more than a 500th of all hits is among them."""
+"""Users remembered at least, once there were so many; twice as many at most."""
 
 
 class Ranking:
     """Keep the users with the most hits, by the space-saving rule.
 
     A newcomer to a full ranking may have had as many hits before, unseen, as the last who was
-    dropped; he is ranked by these as well, and drops the last in turn, half of all at a time. Only hits that were seen
-    are reported. Source: Metwally et al., Efficient Computation of Frequent and Top-k Elements
-    in Data Streams (2005).
+    dropped; he is ranked by these as well, so that who comes late can displace who comes no more.
+    Only hits that were seen are reported. The last half go at a time. Source: Metwally et al.,
+    Efficient Computation of Frequent and Top-k Elements in Data Streams (2005).
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
