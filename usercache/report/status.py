@@ -19,6 +19,8 @@ MEMORY_FULL: Final = 0.9
 SLOW_MS: Final = 10.0
 """For one GET: about what the database itself would take."""
 NO_PERMISSION: Final = ERRORS_PREFIX + NoPermissionError.__name__
+WELL: Final = ("closed", "none", "")
+"""States of a breaker that are no reason to worry."""
 NO_EVICTION: Final = "noeviction"
 
 
@@ -101,7 +103,7 @@ def _check_outbox(signs: Signs) -> Iterator[str]:
 def _check_processes(processes: Sequence[SeenProcess]) -> Iterator[str]:
     for state, seen_seconds in processes:
         name = f"{state.kind} {state.pid} on {state.host}"
-        if state.breaker not in ("closed", ""):
+        if state.breaker not in WELL:
             yield f"{name} does without Redis (its breaker is {state.breaker})."
         elif seen_seconds > PROCESS_LATE_SECONDS:
             yield f"{name} was last heard of {seen_seconds:.0f} s ago: dead, or cut off from Redis."
