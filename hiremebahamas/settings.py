@@ -111,8 +111,14 @@ for _name in (
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.float(_name)
-if "USERCACHE_WAIT_REPLICAS" in env.ENVIRON:
-    USERCACHE_WAIT_REPLICAS = env.int("USERCACHE_WAIT_REPLICAS")
+for _name in (
+    "USERCACHE_NEAR_MAX_ENTRIES",
+    "USERCACHE_NEAR_MAX_BYTES",
+    "USERCACHE_TOKENS_MAX_ENTRIES",
+    "USERCACHE_WAIT_REPLICAS",
+):
+    if _name in env.ENVIRON:
+        globals()[_name] = env.int(_name)
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

@@ -83,6 +83,8 @@ def _provide_environment(stack: Stack, urls: dict[str, str]) -> None:
     os.environ.update(urls)
     # New keys each run, so that nothing can depend on their value.
     os.environ.update({name: secrets.token_urlsafe(KEY_BYTES) for name in KEY_VARIABLES})
+    # Most tests are about the tiers behind it; those of the near tier, and web servers, have it on.
+    os.environ["USERCACHE_NEAR_MAX_ENTRIES"] = "0"
     os.environ["DEBUG"] = "False"
     os.environ["SECURE_SSL_REDIRECT"] = "False"  # as behind a proxy that does it
     os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"

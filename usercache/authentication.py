@@ -9,6 +9,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from usercache.conf import conf
+from usercache.tokens import get_verified_tokens
 from usercache.users import get_user_by_id
 
 if TYPE_CHECKING:
@@ -22,8 +23,22 @@ class CachedJWTAuthentication(JWTAuthentication):
     """Resolve a verified token to its user: one GET and no query when he is cached.
 
     The user's columns are those on the whitelist, and as fresh as the last committed write; a
-    deactivation or a new `token_version` is honoured on the next request.
+    deactivation or a new `token_version` is honoured on the next request. A token is verified once
+    in each process, and remembered until it expires.
     """
+
+    def get_validated_token(self, raw_token: bytes) -> Token:
+        """Return the verified token.
+
+        Raises:
+            InvalidToken: it is not ours, has expired, or is of another kind (401).
+        """
+        verified_tokens = get_verified_tokens()
+        token = verified_tokens.recall(raw_token)
+        if token is None:
+            token = super().get_validated_token(raw_token)
+            verified_tokens.remember(raw_token, token)
+        return token
 
     def get_user(self, validated_token: Token) -> "User":  # type: ignore[override]  # unbound there
         """Return the token's user, read-only.

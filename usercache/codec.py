@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -136,9 +136,10 @@ class Codec:
         return hashlib.blake2b(shape.encode(), key=self._key, digest_size=SHAPE_BYTES).digest()
 
 
+@cache
 def get_codec() -> Codec:
-    """Return the codec for the settings of this moment."""
-    return _build_codec(get_user_model(), conf.USERCACHE_FIELDS, conf.USERCACHE_SIGNING_KEY)
+    """Return the codec for the settings; whoever changes those calls `get_codec.cache_clear()`."""
+    return Codec(get_user_model(), conf.USERCACHE_FIELDS, conf.USERCACHE_SIGNING_KEY)
 
 
 def is_cacheable(field: "models.Field[Any, Any]") -> bool:
@@ -148,9 +149,6 @@ def is_cacheable(field: "models.Field[Any, Any]") -> bool:
     """
     target = _target(field)
     return target.get_internal_type() in PYTHON_TYPES and not hasattr(target, "from_db_value")
-
-
-_build_codec = lru_cache(maxsize=8)(Codec)
 
 
 def _target(field: "models.Field[Any, Any]") -> "models.Field[Any, Any]":

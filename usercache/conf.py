@@ -55,6 +55,21 @@ class Conf:
         return cast(float, getattr(settings, "USERCACHE_LOCAL_TTL_SECONDS", 5.0))
 
     @property
+    def USERCACHE_NEAR_MAX_ENTRIES(self) -> int:
+        """Bound the users kept in process memory while Redis is heard; 0 for no near tier."""
+        return cast(int, getattr(settings, "USERCACHE_NEAR_MAX_ENTRIES", 10_000))
+
+    @property
+    def USERCACHE_NEAR_MAX_BYTES(self) -> int:
+        """Bound their memory; 0 for no bound but that of their number."""
+        return cast(int, getattr(settings, "USERCACHE_NEAR_MAX_BYTES", 0))
+
+    @property
+    def USERCACHE_TOKENS_MAX_ENTRIES(self) -> int:
+        """Bound the verified tokens that a process remembers; 0 for none."""
+        return cast(int, getattr(settings, "USERCACHE_TOKENS_MAX_ENTRIES", 10_000))
+
+    @property
     def USERCACHE_LEASE_TTL_SECONDS(self) -> float:
         """Bound how long one loader holds the others off; longer than a load takes."""
         return cast(float, getattr(settings, "USERCACHE_LEASE_TTL_SECONDS", 5.0))

@@ -1,7 +1,7 @@
 """The shared tier behind its breaker: when it may be asked, and what its errors mean."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from django.db import Error as AnyDatabaseError
@@ -70,9 +70,17 @@ class GuardedTier:
         """See `Tier.take_lease`."""
         return self._ask(False, self._tier.take_lease, key, lease, instead_of)
 
-    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `Tier.get_many`."""
+        return self._ask(False, self._tier.get_many, keys)
+
+    def take_leases(self, keys: Sequence[str], lease: bytes) -> list[bytes | None]:
+        """See `Tier.take_leases`."""
+        return self._ask(False, self._tier.take_leases, keys, lease)
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
         """See `Tier.fill`."""
-        return self._ask(False, self._tier.fill, key, lease, entry, ttl_ms)
+        return self._ask(False, self._tier.fill, entries, lease)
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """See `Tier.set_pointer`."""

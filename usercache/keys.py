@@ -11,30 +11,31 @@ ABSENT_USER: Final = b"N"
 LEASE: Final = b"L"
 BARRIER: Final = b"B"
 
+RECORDS_PREFIX: Final = "user:id:"
 # One hash tag, so that one script can reach all of them in a cluster, too.
 _FIGURES: Final = "usercache:{figures}:"
 TOTALS: Final = _FIGURES + "totals"
 PROCESSES: Final = _FIGURES + "processes"
 WARMING: Final = "usercache:warming"
 PROBE: Final = "usercache:probe"
+HEARTBEAT: Final = "usercache:heartbeat"
 USERS_PATTERN: Final = "user:*"
 
 MAX_IDENTIFIER_LENGTH: Final = 200
 """Characters; with prefixes a key stays below the 250 that every Django cache backend accepts."""
 
-_RECORD_PREFIX: Final = "user:id:"
 _FIRST_PLAIN_CHARACTER: Final = 33  # up to here: controls and the space
 _DELETE_CHARACTER: Final = 127
 
 
 def record_key(pk: Any) -> str:
     """Spell the key that holds a user's record, a lease or a barrier: `user:id:7`."""
-    return f"{_RECORD_PREFIX}{pk}"
+    return f"{RECORDS_PREFIX}{pk}"
 
 
 def pk_of(key: str) -> str:
     """Return what a record key has after its prefix: the `7` of `user:id:7`."""
-    return key.removeprefix(_RECORD_PREFIX)
+    return key.removeprefix(RECORDS_PREFIX)
 
 
 def slice_key(start: int, span_seconds: int) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 from django.core.cache import caches
@@ -45,13 +45,22 @@ class LocalTier:
                 return None
             return held
 
-    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
-        """Put the entry in the lease's place and return whether the lease still stood."""
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what each of the keys holds."""
+        return [self.get(key) for key in keys]
+
+    def take_leases(self, keys: Sequence[str], lease: bytes) -> list[bytes | None]:
+        """Take the lease on each key that is absent, and return what the others hold."""
+        return [self.take_lease(key, lease) for key in keys]
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
+        """Put each entry in its lease's place and return how many leases still stood."""
         with self._lock:
-            if self.get(key) != lease:
-                return False
-            self._cache.set(key, entry, self._bound(ttl_ms))
-            return True
+            standing = [key for key in entries if self.get(key) == lease]
+            for key in standing:
+                entry, ttl_ms = entries[key]
+                self._cache.set(key, entry, self._bound(ttl_ms))
+        return len(standing)
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """Let a pointer key lead to an id."""

@@ -17,14 +17,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from usercache import local, outbox, shared
 from usercache.audit import Audit
 from usercache.breaker import Breaker
+from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.delivery import Delivery
 from usercache.figures.processes import describe_process
 from usercache.guard import GuardedTier
+from usercache.listener import Listener
 from usercache.local import LocalTier
+from usercache.near import NearTier
 from usercache.shared import SharedTier
 from usercache.stats import ERRORS_PREFIX, Stats
 from usercache.store import Store
+from usercache.tokens import get_verified_tokens
 from usercache.totals import Totals
 
 logger = logging.getLogger(__name__)
@@ -38,13 +42,13 @@ class Process:
     def __init__(self) -> None:
         """Make nothing yet: the settings may still be half loaded."""
         self._store: Store | None = None
-        self._delivery: Delivery | None = None
+        self._threads: list[Audit | Delivery | Listener] = []
         self.forget()
 
     def forget(self) -> None:
         """Begin as a new process: a forked child has no right to its parent's figures and rows."""
         self._lock = threading.Lock()
-        self._store = self._delivery = None
+        self._store, self._threads = None, []
         self._has_begun = False
         self.token = secrets.token_hex(TOKEN_BYTES)
 
@@ -69,12 +73,9 @@ class Process:
     def stop(self) -> None:
         """Deliver what was counted and forget the store; the next use makes another."""
         with self._lock:
-            delivery, self._delivery = self._delivery, None
-            store, self._store = self._store, None
-        if store is not None and store.audit is not None:
-            store.audit.end()
-        if delivery is not None:
-            delivery.end()
+            threads, self._threads, self._store = self._threads, [], None
+        for thread in threads:
+            thread.end()
 
     def _get_or_make_store(self) -> Store:
         with self._lock:
@@ -86,26 +87,33 @@ class Process:
         stats, started = Stats(), time.time()
         audit = Audit(conf.USERCACHE_AUDIT_SHARE, stats, random.random)
         local_tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
-        guarded = None
+        shared_tier = guarded = near = None
         if conf.USERCACHE_SHARED_ALIAS:
-            guarded = GuardedTier(
-                shared.connect(conf.USERCACHE_SHARED_ALIAS),
-                Breaker(clock=time.monotonic, random=random.random),
-                stats,
-                on_opening=local_tier.forget_all,
-                on_recovery=lambda tier: _recover(tier, local_tier),
-                may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
-            )
+            shared_tier, near = shared.connect(conf.USERCACHE_SHARED_ALIAS), _make_near_tier()
+            in_memory = [tier for tier in (local_tier, near) if tier is not None]
+            guarded = _guard(shared_tier, stats, in_memory)
         store = Store(
-            shared=guarded, local=local_tier, stats=stats, random=random.random, audit=audit
+            shared=guarded,
+            local=local_tier,
+            near=near,
+            stats=stats,
+            random=random.random,
+            audit=audit,
         )
-        breaker = None if guarded is None else guarded.breaker
-        self._delivery = Delivery(
+        delivery = Delivery(
             stats,
             None if guarded is None else Totals(guarded),
-            lambda: describe_process(stats.token, started, breaker.state if breaker else "", ""),
+            lambda: describe_process(
+                stats.token,
+                started,
+                "" if guarded is None else guarded.breaker.state,
+                "" if near is None else near.state,
+            ),
             conf.USERCACHE_STATS_FLUSH_SECONDS,
         )
+        self._threads += [audit, delivery]
+        if shared_tier is not None and guarded is not None and near is not None:
+            self._threads.append(_listen(near, stats, shared_tier, guarded.breaker))
         return store
 
 
@@ -139,8 +147,10 @@ def begin(**_kwargs: Any) -> None:
 
 
 def follow_settings(setting: str, **_kwargs: Any) -> None:
-    """Make the store anew where a test overrides what it was made from."""
-    if setting == "CACHES" or setting.startswith("USERCACHE_"):
+    """Make store and codec anew where a test overrides what they were made from."""
+    if setting in ("AUTH_USER_MODEL", "CACHES") or setting.startswith("USERCACHE_"):
+        get_codec.cache_clear()
+        get_verified_tokens.cache_clear()
         PROCESS.stop()
 
 
@@ -148,8 +158,42 @@ def _forget(store: Store, keys: Sequence[str]) -> bool:
     return store.forget_all() if outbox.EVERYBODY in keys else store.forget(keys)
 
 
-def _recover(tier: SharedTier, local_tier: LocalTier) -> None:
-    local_tier.forget_all()
+def _guard(
+    tier: SharedTier, stats: Stats, in_memory: Sequence[LocalTier | NearTier]
+) -> GuardedTier:
+    return GuardedTier(
+        tier,
+        Breaker(clock=time.monotonic, random=random.random),
+        stats,
+        on_opening=lambda: _forget_all(in_memory),
+        on_recovery=lambda tier: _recover(tier, in_memory),
+        may_probe=lambda: not is_in_transaction(connections[outbox.get_alias()]),
+    )
+
+
+def _listen(near: NearTier, stats: Stats, tier: SharedTier, breaker: Breaker) -> Listener:
+    return Listener(
+        near,
+        stats,
+        connect=tier.open_lines,
+        are_current=tier.are_current,
+        is_wanted=lambda: breaker.is_closed,
+    )
+
+
+def _make_near_tier() -> NearTier | None:
+    if not conf.USERCACHE_NEAR_MAX_ENTRIES:
+        return None
+    return NearTier(conf.USERCACHE_NEAR_MAX_ENTRIES, conf.USERCACHE_NEAR_MAX_BYTES)
+
+
+def _forget_all(in_memory: Sequence[LocalTier | NearTier]) -> None:
+    for tier in in_memory:
+        tier.forget_all()
+
+
+def _recover(tier: SharedTier, in_memory: Sequence[LocalTier | NearTier]) -> None:
+    _forget_all(in_memory)
 
     def forget(keys: Sequence[str]) -> bool:
         if outbox.EVERYBODY in keys:

@@ -14,8 +14,8 @@ DEADLINE_DIGITS: Final = 13
 # KEYS[1] record key. ARGV: lease, its milliseconds, the unreadable entry it may replace or "".
 # Returns nil when the lease is now ours, else what the key holds.
 TAKE_LEASE: Final = """
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[3] then return held end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' and held ~= ARGV[3] then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """

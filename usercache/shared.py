@@ -1,12 +1,12 @@
 """The tier all processes share: Redis, through a django-redis alias."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from django.core.cache import caches
 from django_redis.cache import RedisCache
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
@@ -16,7 +16,8 @@ from usercache.cluster import ClusterRedis
 from usercache.conf import conf
 from usercache.figures.redis_state import RedisState, describe_redis
 from usercache.figures.shared import SharedFigures
-from usercache.keys import PROBE, USERS_PATTERN
+from usercache.keys import HEARTBEAT, PROBE, USERS_PATTERN
+from usercache.lines import Line
 
 MILLISECONDS: Final = 1000
 SCAN_BATCH: Final = 1000
@@ -55,10 +56,18 @@ class SharedTier:
         try:
             return cast("bytes | None", self._client.get(self._prefix + key))
         except ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
+            if not _is_of_foreign_type(error):
                 raise
             self._client.delete(self._prefix + key)
             return None
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what each of the keys holds; a foreign type is an absent key."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(self._prefix + key)
+            held = pipe.execute(raise_on_error=False)
+        return [_raise_unless_foreign(entry) for entry in held]
 
     def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
         """Take the lease, or return what stands in its way."""
@@ -68,24 +77,20 @@ class SharedTier:
             self._client.eval(scripts.TAKE_LEASE, 1, self._prefix + key, lease, ttl_ms, instead_of),
         )
 
-    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
-        """Put the entry in the lease's place and return whether the lease still stood."""
-        return bool(self._client.eval(scripts.FILL, 1, self._prefix + key, lease, entry, ttl_ms))
-
-    def take_leases(self, leases: Mapping[str, bytes]) -> list[bytes | None]:
-        """Take each lease, or return what stands in its way, in their order."""
+    def take_leases(self, keys: Sequence[str], lease: bytes) -> list[bytes | None]:
+        """Take the lease on each key that is absent, and return what the others hold."""
         ttl_ms = _milliseconds(conf.USERCACHE_LEASE_TTL_SECONDS)
         with self._client.pipeline(transaction=False) as pipe:
-            for key, lease in leases.items():
+            for key in keys:
                 pipe.eval(scripts.TAKE_LEASE, 1, self._prefix + key, lease, ttl_ms, b"")
             return pipe.execute()
 
-    def fill_all(self, fills: Sequence[tuple[str, bytes, bytes, int]]) -> list[bool]:
-        """Put entries (key, lease, entry, ttl_ms) in their leases' places; say which stood."""
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
+        """Put each entry in its lease's place and return how many leases still stood."""
         with self._client.pipeline(transaction=False) as pipe:
-            for key, lease, entry, ttl_ms in fills:
+            for key, (entry, ttl_ms) in entries.items():
                 pipe.eval(scripts.FILL, 1, self._prefix + key, lease, entry, ttl_ms)
-            return [bool(answer) for answer in pipe.execute()]
+            return sum(pipe.execute())
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """Let a pointer key lead to an id."""
@@ -143,7 +148,7 @@ class SharedTier:
         """
         sent = b"probe"
         with self._client.pipeline(transaction=False) as pipe:
-            for key in self._probe_keys():
+            for key in [f"{self._prefix}{PROBE}{tag}" for tag in self._get_primaries()]:
                 pipe.set(key, sent, px=PROBE_TTL_MS)
                 pipe.get(key)
                 pipe.delete(key)
@@ -153,23 +158,36 @@ class SharedTier:
 
     def get_state(self) -> RedisState:
         """Return how Redis is. Three round trips, the last two of them to take their time."""
-        client: object = self._client
-        if isinstance(client, ClusterRedis):
-            infos = client.info_of_primaries()
-        else:
-            infos = [self._client.info()]
+        cluster = _as_cluster(self._client)
+        infos = [self._client.info()] if cluster is None else cluster.info_of_primaries()
         # Only now, since connecting takes longer, and the quicker one, since this process may be
         # the slow one.
         latency_ms = min(self._time_one_get() for _ in range(2)) * MILLISECONDS
-        return describe_redis(infos, _topology_of(client), latency_ms)
+        return describe_redis(infos, _topology_of(self._client), latency_ms)
 
     def _time_one_get(self) -> float:
         began = time.perf_counter()
         self._client.get(self._prefix + PROBE)
         return time.perf_counter() - began
 
-    def _probe_keys(self) -> list[str]:
-        return [f"{self._prefix}{PROBE}{tag}" for tag in _key_tags(self._client)]
+    def open_lines(self) -> Iterator[Line]:
+        """Yield a line to each primary, on which changes of records are told by their keys."""
+        if cluster := _as_cluster(self._client):
+            cluster.look_again()  # what was known may be why the last lines were lost
+        for tag, pool in self._get_primaries().items():
+            yield Line(pool, self._prefix, HEARTBEAT + tag)
+
+    def are_current(self, lines: Sequence[Line]) -> bool:
+        """Say whether these lines lead to what are the primaries now; no I/O."""
+        pools = {line.pool for line in lines}
+        return pools == set(self._get_primaries().values()) and all(
+            line.is_current for line in lines
+        )
+
+    def _get_primaries(self) -> dict[str, ConnectionPool]:
+        if cluster := _as_cluster(self._client):
+            return cluster.get_primaries()
+        return {"": self._client.connection_pool}
 
     def _forget_full_keys(self, full_keys: Sequence[bytes]) -> None:
         if full_keys:
@@ -197,6 +215,22 @@ def _execute_for_good(pipe: "Pipeline") -> list[Any]:
     return answers
 
 
+def _raise_unless_foreign(held: Any) -> bytes | None:
+    if isinstance(held, ResponseError) and _is_of_foreign_type(held):
+        return None
+    if isinstance(held, RedisError):
+        raise held
+    return cast("bytes | None", held)
+
+
+def _is_of_foreign_type(error: ResponseError) -> bool:
+    return str(error).startswith("WRONGTYPE")
+
+
+def _as_cluster(client: object) -> ClusterRedis | None:
+    return client if isinstance(client, ClusterRedis) else None
+
+
 def _topology_of(client: object) -> str:
     if isinstance(client, ClusterRedis):
         return "cluster"
@@ -204,10 +238,6 @@ def _topology_of(client: object) -> str:
     if isinstance(pool, SentinelConnectionPool):
         return "sentinel"
     return "socket" if "path" in pool.connection_kwargs else "server"
-
-
-def _key_tags(client: object) -> list[str]:
-    return client.key_tags() if isinstance(client, ClusterRedis) else [""]
 
 
 def _milliseconds(seconds: float) -> int:

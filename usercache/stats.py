@@ -91,8 +91,9 @@ class Stats:
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to one figure."""
-        with self._lock:
-            self._counted.counts[name] += by
+        if by:
+            with self._lock:
+                self._counted.counts[name] += by
 
     def note_maximum(self, name: str, value: int) -> None:
         """Keep the largest of a figure's values."""

@@ -1,7 +1,7 @@
 """What a tier of the cache can do; `shared.py` does it in Redis, `local.py` in process memory."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from usercache.keys import LEASE
@@ -26,8 +26,20 @@ class Tier(Protocol):
         None means that the lease is the caller's; anything else is what stands in its way.
         """
 
-    def fill(self, key: str, lease: bytes, entry: bytes, ttl_ms: int) -> bool:
-        """Put the entry in the lease's place and return whether the lease still stood."""
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what each of the keys holds. One operation."""
+
+    def take_leases(self, keys: Sequence[str], lease: bytes) -> list[bytes | None]:
+        """Take the lease on each key that is absent.
+
+        None, in a key's place, means that the lease is the caller's; the others hold what is there.
+        """
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
+        """Put entries in the place of the lease on their keys; return how many still stood.
+
+        With each entry comes its TTL in milliseconds.
+        """
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """Let a pointer key lead to an id."""

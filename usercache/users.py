@@ -6,24 +6,30 @@ row to change it. A pointer (`user:email:…`) is believed only when the record 
 that very email, name or phone, so the truth of every answer hangs on the record key alone.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connections, router, transaction
+from asgiref.sync import sync_to_async
+from django.db import router, transaction
 
 from usercache import outbox
 from usercache.codec import Codec, Values, get_codec
 from usercache.identifiers import clean_pk, identifiers_of, normalise, spell_pointers
 from usercache.keys import pointer_key, record_key
-from usercache.process import get_store, is_in_transaction
+from usercache.process import get_store
+from usercache.reader import Sought, SoughtMany
+from usercache.rows import READ_ONLY_MARK, build, load, load_many, load_pk, may_fill
 from usercache.store import CachedState
 from usercache.writes import Write
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
 
-READ_ONLY_MARK = "usercache_read_only"
-"""Set on the `_state` of every user that came from a look-up."""
+BATCH: Final = 500
+"""Users who are looked up in one round trip, and loaded in one query."""
 
 
 class ReadOnlyUserError(TypeError):
@@ -33,7 +39,7 @@ class ReadOnlyUserError(TypeError):
 def get_user_by_id(user_id: object) -> "User | None":
     """Return the user with this primary key; None for no such user and for what can't be a key.
 
-    Warm, one GET and no query; cold, one query.
+    Warm, no query, and one GET unless he is in process memory; cold, one query.
     """
     codec = get_codec()
     pk = clean_pk(codec.model, user_id)
@@ -53,6 +59,59 @@ def get_user_by_username(username: str) -> "User | None":
 def get_user_by_phone(phone: str) -> "User | None":
     """Return the user with this phone number; warm, two GETs and no query."""
     return _look_up_by("phone", phone)
+
+
+def get_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
+    """Return those of these users that there are, by primary key, in the order of the ids.
+
+    One round trip for each 500 of them who are not in process memory; one query, and one round
+    trip more, where some are not cached. What can't be a key is nobody's.
+    """
+    codec = get_codec()
+    cleaned = (clean_pk(codec.model, user_id) for user_id in user_ids)
+    pks = {record_key(pk): pk for pk in cleaned if pk is not None}
+    users = dict[Any, "User"]()
+    for start in range(0, len(pks), BATCH):
+        batch = dict(islice(pks.items(), start, start + BATCH))
+        found = _look_up_many(codec, batch)
+        users |= {pk: build(codec, found[key]) for key, pk in batch.items() if key in found}
+    return users
+
+
+async def aget_user_by_id(user_id: object) -> "User | None":
+    """Do as `get_user_by_id()` does, and let the event loop go on meanwhile.
+
+    Who is in process memory is returned at once, on the loop.
+    """
+    codec = get_codec()
+    pk = clean_pk(codec.model, user_id)
+    if pk is None:
+        return None
+    key = record_key(pk)
+    values = get_store().recall(key, partial(_seek, codec, key, pk))
+    if values is not None:
+        return build(codec, values)
+    return await sync_to_async(_look_up)(codec, pk)
+
+
+async def aget_user_by_email(email: str) -> "User | None":
+    """Do as `get_user_by_email()` does, and let the event loop go on meanwhile."""
+    return await sync_to_async(get_user_by_email)(email)
+
+
+async def aget_user_by_username(username: str) -> "User | None":
+    """Do as `get_user_by_username()` does, and let the event loop go on meanwhile."""
+    return await sync_to_async(get_user_by_username)(username)
+
+
+async def aget_user_by_phone(phone: str) -> "User | None":
+    """Do as `get_user_by_phone()` does, and let the event loop go on meanwhile."""
+    return await sync_to_async(get_user_by_phone)(phone)
+
+
+async def aget_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
+    """Do as `get_users_by_ids()` does, and let the event loop go on meanwhile."""
+    return await sync_to_async(get_users_by_ids)(user_ids)
 
 
 def cache_user(user: "User") -> None:
@@ -142,7 +201,7 @@ def _look_up_by(identifier: str, value: str) -> "User | None":
         if user is not None and getattr(user, identifier) == normal:
             return user
         store.forget([], [key])
-    pk = _load_pk(codec, {identifier: normal})
+    pk = load_pk(codec, {identifier: normal})
     if pk is None:
         return None
     user = _look_up(codec, pk)
@@ -152,35 +211,36 @@ def _look_up_by(identifier: str, value: str) -> "User | None":
         return user
     # The identifier went to somebody else between the two; whom it belongs to now, only the
     # database can say.
-    values = _load(codec, {identifier: normal})
-    return None if values is None else _build(codec, values)
+    values = load(codec, {identifier: normal})
+    return None if values is None else build(codec, values)
 
 
 def _look_up(codec: Codec, pk: Any) -> "User | None":
-    values = get_store().look_up(
-        record_key(pk),
-        codec,
-        partial(_load, codec, {"pk": pk}),
-        may_fill=not is_in_transaction(connections[router.db_for_write(codec.model)]),
+    key, store = record_key(pk), get_store()
+    seek = partial(_seek, codec, key, pk)
+    values = store.recall(key, seek)
+    if values is None:
+        values = store.look_up(seek())
+    return None if values is None else build(codec, values)
+
+
+def _seek(codec: Codec, key: str, pk: Any) -> Sought:
+    load_row, may_fill_now = partial(load, codec, {"pk": pk}), partial(may_fill, codec)
+    return Sought(key, codec, load_row, may_fill_now, perf_counter())
+
+
+def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
+    def load_missed(keys: Sequence[str]) -> dict[str, Values]:
+        rows = load_many(codec, [pks[key] for key in keys])
+        return {key: rows[pks[key]] for key in keys if pks[key] in rows}
+
+    store, recalled = get_store(), dict[str, Values]()
+    for key, pk in pks.items():
+        if (values := store.recall(key, partial(_seek, codec, key, pk))) is not None:
+            recalled[key] = values
+    rest = [key for key in pks if key not in recalled]
+    if not rest:
+        return recalled
+    return recalled | store.look_up_many(
+        SoughtMany(rest, codec, load_missed, partial(may_fill, codec), perf_counter())
     )
-    return None if values is None else _build(codec, values)
-
-
-def _load(codec: Codec, by: dict[str, Any]) -> Values | None:
-    # From the database that is written to: a replica may lag behind the write that emptied the key.
-    rows = codec.model._base_manager.using(router.db_for_write(codec.model))
-    found = list(rows.filter(**by).values_list(*codec.fields)[:1])
-    return found[0] if found else None
-
-
-def _load_pk(codec: Codec, by: dict[str, Any]) -> Any:
-    rows = codec.model._base_manager.using(router.db_for_write(codec.model))
-    found = list(rows.filter(**by).values_list("pk", flat=True)[:1])
-    return found[0] if found else None
-
-
-def _build(codec: Codec, values: Values) -> "User":
-    db = router.db_for_write(codec.model)
-    user = cast("User", codec.model.from_db(db, codec.field_set, values))
-    setattr(user._state, READ_ONLY_MARK, True)
-    return user

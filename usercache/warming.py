@@ -92,16 +92,15 @@ class Warmer:
     def _warm(self, pks: Sequence[Any]) -> int:
         if not self._shared.is_available():
             raise UnavailableError
-        leases = {record_key(pk): new_lease() for pk in pks}
+        keys, lease = [record_key(pk) for pk in pks], new_lease()
         began_ms = int(time.time() * MILLISECONDS)
-        held = self._shared.ask(lambda tier: tier.take_leases(leases))
+        held = self._shared.ask(lambda tier: tier.take_leases(keys, lease))
         free = [pk for pk, other in zip(pks, held, strict=True) if other is None]
-        entries = []
+        entries = {}
         for values in self._load(free):
             key = record_key(self._pk_of(values))
-            entry = self._codec.encode(key, values, began_ms)
-            entries.append((key, leases[key], entry, _draw_ttl_ms()))
-        filled = sum(self._shared.ask(lambda tier: tier.fill_all(entries)))
+            entries[key] = self._codec.encode(key, values, began_ms), _draw_ttl_ms()
+        filled = self._shared.ask(lambda tier: tier.fill(entries, lease))
         self._stats.count(FILLS, filled)
         self._stats.count(FILLS_REFUSED, len(entries) - filled)
         return filled

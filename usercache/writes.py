@@ -3,7 +3,7 @@
 A writer raises barriers on the record keys of all users it is about to change; after commit it
 takes them off, which deletes the records. Rolled back, it does neither: the barriers run out by
 their TTL, and until then those users are read from the database. See Note [One record key, three
-kinds of value] in `store.py`, and Note [The outbox] in `outbox.py` for what Redis did not hear of.
+kinds of value] in `reader.py`, and Note [The outbox] in `outbox.py` for what Redis did not hear of.
 """
 
 import logging

@@ -13,6 +13,8 @@ from tests.servers.stack import PROJECT
 THREADS = 4
 READY_SECONDS = 5
 ANSWER_FORMAT = "answered %(s)s by %(p)s to %(a)s"
+# As it is by default in production, and not in the tests' own process.
+NEAR_VARIABLES = {"USERCACHE_NEAR_MAX_ENTRIES": "10000"}
 # For tests of something else: a machine that is slow for a moment is no Redis that hangs.
 PATIENCE_VARIABLES = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "10"}
 
@@ -53,7 +55,7 @@ class WebServer(Server):
 
     def _environment(self) -> Mapping[str, str]:
         pool = {"DATABASE_POOL_MAX_CONNECTIONS": str(THREADS)}
-        return environment(**(pool | self.variables))
+        return environment(**(pool | NEAR_VARIABLES | self.variables))
 
     def _command(self) -> Sequence[str | Path]:
         address = ("--bind", f"{HOST}:{self.port}", "--no-control-socket")

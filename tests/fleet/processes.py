@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.web_server import WebServer
+from tests.e2e.web_server import NEAR_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.server import HOST, Server
 from tests.servers.stack import PROJECT
@@ -39,7 +39,7 @@ class FleetWebServer(WebServer):
         return self._is_ready()
 
     def _environment(self) -> Mapping[str, str]:
-        own = {
+        own = NEAR_VARIABLES | {
             "FLEET_MORTAL": str(self.order_to_die),
             "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS),
         }

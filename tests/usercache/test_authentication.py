@@ -11,6 +11,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from tests.usercache.conftest import CountCommands
+from tests.usercache.nearness import bring_near
 from usercache.authentication import CachedJWTAuthentication
 from usercache.users import is_read_only
 
@@ -64,6 +65,24 @@ def test_warm_request_is_one_cache_operation(alice: User, count_commands: CountC
     assert commands == {"get": 1}
 
 
+@pytest.mark.redis
+def test_near_request_asks_nobody(
+    alice: User,
+    settings: Settings,
+    count_commands: CountCommands,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """A user who is near, with a token seen before, costs no query and no word with Redis."""
+    settings.USERCACHE_NEAR_MAX_ENTRIES = 10
+    token = mint(alice)
+    bring_near(alice.pk, lambda: authenticate(token))
+    with count_commands() as commands, django_assert_num_queries(0):
+        user = authenticate(token)
+    assert set(commands) <= {"del"}  # the heartbeat's
+    assert user == alice
+    assert is_read_only(user)
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -86,7 +105,7 @@ def test_signed_token_that_is_not_believed(alice: User, spoil: Spoil, code: str)
     assert code_of(raised.value) == code
 
 
-@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("warmth", ["cold", "warm", pytest.param("near", marks=pytest.mark.redis)])
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -97,12 +116,15 @@ def test_signed_token_that_is_not_believed(alice: User, spoil: Spoil, code: str)
     ids=["deactivated", "revoked", "deleted"],
 )
 def test_refused_on_the_next_request(
-    alice: User, change: Callable[[User], object], code: str, is_warm: bool
+    alice: User, settings: Settings, change: Callable[[User], object], code: str, warmth: str
 ) -> None:
     """Whoever was let in a moment ago is out at once, with a 401 that says why."""
     token = mint(alice)
-    if is_warm:
+    if warmth == "warm":
         authenticate(token)
+    elif warmth == "near":
+        settings.USERCACHE_NEAR_MAX_ENTRIES = 10
+        bring_near(alice.pk, lambda: authenticate(token))
     change(alice)
     for _ in range(2):
         with pytest.raises(AuthenticationFailed) as raised:

@@ -355,7 +355,9 @@ def test_probe_is_of_all_primaries(servers: ClusterServers, client: ClusterRedis
 
 def test_tags_are_of_all_primaries(servers: ClusterServers, client: ClusterRedis) -> None:
     """Each tag's slot is another primary's."""
-    owners = [servers.owner_of(key_slot(tag.strip("{}").encode())) for tag in client.key_tags()]
+    owners = [
+        servers.owner_of(key_slot(tag.strip("{}").encode())) for tag in client.get_primaries()
+    ]
     assert len(owners) == len(set(owners)) == len(servers.primaries())
 
 

@@ -262,7 +262,7 @@ def test_nothing_comes_back_to_life(redis: Replicated, settings: Settings) -> No
     leases = {key: new_lease() for key in (barred, forgotten)}
     for key, lease in leases.items():
         assert tier.take_lease(key, lease) is None
-    assert tier.fill(forgotten, leases[forgotten], ENTRY, TTL_MS)
+    assert tier.fill({forgotten: (ENTRY, TTL_MS)}, leases[forgotten])
     tier.raise_barriers([barred], new_token())
     tier.forget([forgotten])
     replica = redis.replica_of(primary)
@@ -270,7 +270,7 @@ def test_nothing_comes_back_to_life(redis: Replicated, settings: Settings) -> No
     settings.USERCACHE_WAIT_REPLICAS = 0  # there is none left
     wait_until(lambda: ask(replica, "ROLE")[:1] == [b"master"], "the replica takes over")
     wait_until(lambda: works(tier.probe), "the new primary is found")
-    assert not tier.fill(barred, leases[barred], ENTRY, TTL_MS)
+    assert not tier.fill({barred: (ENTRY, TTL_MS)}, leases[barred])
     held = tier.get(barred)
     assert held is not None
     assert held[:1] == BARRIER

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from pytest_django import Settings
@@ -15,6 +16,7 @@ from usercache.codec import Codec, Values
 from usercache.figures.shared import Parcel
 from usercache.figures.slices import Slice
 from usercache.process import get_store
+from usercache.reader import Sought
 from usercache.store import Store
 from usercache.tiers import new_token
 from usercache.totals import Totals
@@ -53,11 +55,11 @@ def store(server: RedisServer, proxy: TcpProxy, settings: Settings) -> Store:
 
 
 def look_up(store: Store, row: Values) -> Values | None:
-    return store.look_up(KEY, CODEC, lambda: row, may_fill=True)
+    return store.look_up(Sought(KEY, CODEC, lambda: row, lambda: True, perf_counter()))
 
 
 def look_up_cold(store: Store) -> None:
-    assert store.look_up(COLD_KEY, CODEC, lambda: NEW, may_fill=True) == NEW
+    assert store.look_up(Sought(COLD_KEY, CODEC, lambda: NEW, lambda: True, perf_counter())) == NEW
 
 
 def write(store: Store) -> None:

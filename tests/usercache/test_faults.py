@@ -327,7 +327,7 @@ def test_failed_load_leaves_no_lease(alice: User, monkeypatch: pytest.MonkeyPatc
         raise DatabaseError("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr("usercache.users._load", fail)
+        patched.setattr("usercache.users.load", fail)
         with pytest.raises(DatabaseError):
             get_user_by_id(alice.pk)
     assert inspect_user(alice.pk).state == "nothing"
@@ -341,7 +341,7 @@ def test_what_was_being_filled_stays_away_after_a_loss(
     tier, lease = shared.connect("usercache"), new_lease()
     assert tier.take_lease("user:id:1", lease) is None
     loss(redis_server)
-    assert not tier.fill("user:id:1", lease, b"R the old row", 60_000)
+    assert not tier.fill({"user:id:1": (b"R the old row", 60_000)}, lease)
     assert tier.get("user:id:1") is None
 
 

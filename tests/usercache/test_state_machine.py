@@ -6,7 +6,7 @@ or for both; time is a clock that the machine moves. The model knows which versi
 committed, and since when; what a process may be served follows from the rules in `CAVEATS.md`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from unittest import mock
 
@@ -35,9 +35,11 @@ from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.guard import GuardedTier
 from usercache.keys import RECORD, record_key
+from usercache.listener import SILENCE_SECONDS
 from usercache.local import LocalTier
 from usercache.models import PendingInvalidation
-from usercache.process import PROCESS, _recover, carry_out
+from usercache.near import NearTier
+from usercache.process import PROCESS, _forget_all, _recover, carry_out
 from usercache.stats import Stats
 from usercache.store import Store
 from usercache.users import get_user_by_id, invalidate_user
@@ -51,9 +53,44 @@ LONG_PAUSE_SECONDS = 70.0
 
 
 class MemoryRedis(LocalTier):
-    """Stands for the server: the protocol in memory, entries living as long as in Redis."""
+    """Stands for the server: the protocol in memory, entries living as long as in Redis.
+
+    It tells of every change, as client tracking does, of fills and leases too.
+    """
 
     name = "redis"
+
+    def __init__(self, cache: LocMemCache, clock: Clock) -> None:
+        super().__init__(cache, clock)
+        self.hearers: list[Callable[[Sequence[str] | None], None]] = []
+
+    def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
+        self._tell([key])
+        return super().take_lease(key, lease, instead_of)
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
+        self._tell(list(entries))
+        return super().fill(entries, lease)
+
+    def raise_barriers(self, keys: Sequence[str], token: bytes) -> None:
+        self._tell(keys)
+        super().raise_barriers(keys, token)
+
+    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        self._tell(keys)
+        super().lower_barriers(keys, token, pointers)
+
+    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        self._tell(keys)
+        super().forget(keys, pointers)
+
+    def forget_all(self) -> None:
+        self._tell(None)
+        super().forget_all()
+
+    def _tell(self, keys: Sequence[str] | None) -> None:
+        for hear in self.hearers:
+            hear(keys)
 
     def _bound(self, ttl_ms: int) -> float:
         return ttl_ms / 1000
@@ -103,17 +140,24 @@ class Member:
         cache.clear()
         local = LocalTier(cache, clock)
         stats = Stats()
+        self.clock = clock
+        self.near = NearTier(10, clock=clock)
+        self.line_cut_at: float | None = None
+        self.untaken: list[Sequence[str] | None] = []
+        server.hearers.append(self.hear)
+        self.begin_to_listen()
         self.guard = GuardedTier(
             self.link,  # type: ignore[arg-type]  # a stand-in
             Breaker(clock=clock, random=lambda: 0.0),
             stats,
-            on_opening=local.forget_all,
-            on_recovery=lambda tier: _recover(tier, local),
+            on_opening=lambda: _forget_all([local, self.near]),
+            on_recovery=lambda tier: _recover(tier, [local, self.near]),
             may_probe=lambda: not connection.in_atomic_block,
         )
         self.store = Store(
             shared=self.guard,
             local=local,
+            near=self.near,
             stats=stats,
             random=lambda: 0.0,
             clock=clock,
@@ -121,6 +165,30 @@ class Member:
         )
         self.floors = [0] * USERS
         """By user: the version that this process wrote or came back to; never again an older."""
+
+    def hear(self, keys: Sequence[str] | None) -> None:
+        """Let a message come in, if the line is not cut."""
+        if self.line_cut_at is None:
+            self.untaken.append(keys)
+
+    def begin_to_listen(self) -> None:
+        """Connect, as the listener does after it has lost its line."""
+        self.line_cut_at = None
+        self.untaken.clear()
+        self.near.suspend()
+        self.near.watch(lambda: self.untaken)
+        self.near.extend_lease(self.clock.now + SILENCE_SECONDS)
+
+    def take_messages(self) -> None:
+        """Do as the listener does with what has come; a heartbeat's answer is the last of it."""
+        for keys in self.untaken:
+            if keys is None:
+                self.near.forget_all()
+            else:
+                self.near.forget(keys)
+        self.untaken.clear()
+        if self.line_cut_at is None:
+            self.near.extend_lease(self.clock.now + SILENCE_SECONDS)
 
 
 # Mostly the first process and the first user, so that what follows on each other meets.
@@ -223,6 +291,35 @@ class Fleet(RuleBasedStateMachine):
         self.wait(LONG_PAUSE_SECONDS)
         self.read(member, user)
 
+    @rule(member=members)
+    def listen(self, member: int) -> None:
+        """Let a process's listener have its turn."""
+        self.members[member].take_messages()
+
+    @rule(member=members, user=users)
+    def warm(self, member: int, user: int) -> None:
+        """Have a user near: a fill's own messages stand before the second look-up."""
+        for _ in range(3):
+            self.read(member, user)
+            self.members[member].take_messages()
+
+    @rule(member=members)
+    def cut_or_mend_line(self, member: int) -> None:
+        """Let a process hear of nothing any more, in silence, or find another line."""
+        process = self.members[member]
+        if process.line_cut_at is None:
+            process.line_cut_at = self.clock.now
+        else:
+            process.begin_to_listen()
+
+    @rule(member=members, user=users, writer=members)
+    def write_past_a_cut_line(self, member: int, user: int, writer: int) -> None:
+        """Have a user near, hear no more of him, and change him, here or elsewhere."""
+        self.warm(member, user)
+        self.members[member].line_cut_at = self.members[member].line_cut_at or self.clock.now
+        self.write(writer, user)
+        self.read(member, user)
+
     @rule(fault=faults)
     def break_or_mend_both(self, fault: str) -> None:
         """Put a fault on the server itself."""
@@ -234,10 +331,12 @@ class Fleet(RuleBasedStateMachine):
         """Restart Redis, or flush it, between two operations."""
         self.server.forget_all()
 
-    @rule(seconds=st.sampled_from([0.1, 3.0, LONG_PAUSE_SECONDS, LONG_PAUSE_SECONDS]))
+    @rule(seconds=st.sampled_from([0.1, 1.9, 3.0, LONG_PAUSE_SECONDS, LONG_PAUSE_SECONDS]))
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, in which listeners have their turns."""
         self.clock.now += seconds
+        for member in self.members:
+            member.take_messages()
 
     @invariant()
     def what_redis_has_wrong_is_in_the_outbox(self) -> None:
@@ -268,6 +367,10 @@ class Fleet(RuleBasedStateMachine):
             return max(process.floors[user], *elsewhere, 0)
         if str(self.pks[user]) in self.get_waiting():
             return process.floors[user]
+        cut_at = process.line_cut_at
+        if cut_at is not None and self.clock.now < cut_at + SILENCE_SECONDS:
+            heard = [version for at, version in self.history[user] if at < cut_at]
+            return max(process.floors[user], *heard, 0)
         return self.committed[user]
 
     def note_commit(self, user: int) -> None:

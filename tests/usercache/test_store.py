@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 
 import pytest
 from django.core.cache import caches
@@ -15,8 +16,9 @@ from usercache.codec import Codec, Values
 from usercache.conf import conf
 from usercache.keys import LEASE
 from usercache.local import LocalTier
+from usercache.reader import FIRST_PAUSE_SECONDS, Sought
 from usercache.stats import Stats
-from usercache.store import FIRST_PAUSE_SECONDS, Store
+from usercache.store import Store
 from usercache.tiers import new_lease
 
 KEY = "user:id:7"
@@ -66,26 +68,32 @@ def never() -> Values:
     raise AssertionError("the database was asked")
 
 
+def look_up(
+    store: Store, codec: Codec, load: Callable[[], Values | None], *, may_fill: bool = True
+) -> Values | None:
+    return store.look_up(Sought(KEY, codec, load, lambda: may_fill, perf_counter()))
+
+
 def test_miss_then_hit(store: Store, codec: Codec) -> None:
     """The second look-up doesn't load, and each is counted as what it was."""
-    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
-    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    assert look_up(store, codec, load) == VALUES
+    assert look_up(store, codec, never) == VALUES
     assert store.stats.peek() == {"misses": 1, "fills": 1, "hits_local": 1}
 
 
 def test_absence_is_filled_too(store: Store, codec: Codec) -> None:
     """That there is no such user is a hit, counted as a negative one."""
-    assert store.look_up(KEY, codec, lambda: None, may_fill=True) is None
-    assert store.look_up(KEY, codec, never, may_fill=True) is None
+    assert look_up(store, codec, lambda: None) is None
+    assert look_up(store, codec, never) is None
     assert store.stats.peek()["negative_hits"] == 1
 
 
 def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: LocalTier) -> None:
     """Who may not fill takes no lease and waits for none."""
-    assert store.look_up(KEY, codec, load, may_fill=False) == VALUES
+    assert look_up(store, codec, load, may_fill=False) == VALUES
     assert local.get(KEY) is None
     local.take_lease(KEY, new_lease())
-    assert store.look_up(KEY, codec, load, may_fill=False) == VALUES
+    assert look_up(store, codec, load, may_fill=False) == VALUES
     assert slept == []
 
 
@@ -96,7 +104,7 @@ def test_wait_for_anothers_lease_is_bounded(
     settings.USERCACHE_LEASE_WAIT_SECONDS = 0.25
     lease = new_lease()
     local.take_lease(KEY, lease)
-    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
+    assert look_up(store, codec, load) == VALUES
     assert slept[:3] == [FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS, 4 * FIRST_PAUSE_SECONDS]
     assert sum(slept) == pytest.approx(0.25)
     assert local.get(KEY) == lease
@@ -107,9 +115,9 @@ def test_waiter_takes_over_where_the_lease_is_gone(
 ) -> None:
     """When an invalidation takes the loader's lease away, one of those who wait loads and fills."""
     local.take_lease(KEY, new_lease())
-    store._sleep = lambda _seconds: local.forget([KEY])
-    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
-    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    store._reader._sleep = lambda _seconds: local.forget([KEY])
+    assert look_up(store, codec, load) == VALUES
+    assert look_up(store, codec, never) == VALUES
 
 
 def test_simultaneous_misses_load_once(codec: Codec, local: LocalTier, settings: Settings) -> None:
@@ -126,12 +134,12 @@ def test_simultaneous_misses_load_once(codec: Codec, local: LocalTier, settings:
         assert held[:1] == LEASE
         return VALUES
 
-    def look_up() -> Values | None:
+    def wait_and_look_up() -> Values | None:
         start.wait(WAIT_SECONDS)
-        return store.look_up(KEY, codec, slow_load, may_fill=True)
+        return look_up(store, codec, slow_load)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(look_up) for _ in range(8)]
+        answers = [pool.submit(wait_and_look_up) for _ in range(8)]
         assert [answer.result(WAIT_SECONDS) for answer in answers] == [VALUES] * 8
     assert loads == [1]
 
@@ -140,20 +148,20 @@ def test_entry_older_than_its_ttl_is_a_miss(
     store: Store, codec: Codec, clock: Clock, local: LocalTier
 ) -> None:
     """An old entry that somebody puts back, signature and all, isn't served past its TTL."""
-    store.look_up(KEY, codec, load, may_fill=True)
+    look_up(store, codec, load)
     entry = local.get(KEY)
     assert entry is not None
     clock.now += conf.USERCACHE_TTL_SECONDS
-    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    assert look_up(store, codec, never) == VALUES
     clock.now += 0.001
     newer: Values = (7, "alicia@example.com")
-    assert store.look_up(KEY, codec, lambda: newer, may_fill=True) == newer
+    assert look_up(store, codec, lambda: newer) == newer
     assert store.stats.peek()["unreadable_age"] == 1
     lease = new_lease()
     local.forget([KEY])
     local.take_lease(KEY, lease)
-    local.fill(KEY, lease, entry, 60_000)
-    assert store.look_up(KEY, codec, lambda: newer, may_fill=True) == newer
+    local.fill({KEY: (entry, 60_000)}, lease)
+    assert look_up(store, codec, lambda: newer) == newer
 
 
 @pytest.mark.parametrize(
@@ -176,12 +184,12 @@ def test_unreadable_entry_is_replaced(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What can't be read is counted and replaced, and logged when it looks like an attack."""
-    store.look_up(KEY, codec, load, may_fill=True)
+    look_up(store, codec, load)
     entry = local.get(KEY)
     assert entry is not None
     local._cache.set(KEY, spoil(entry))
-    assert store.look_up(KEY, codec, load, may_fill=True) == VALUES
-    assert store.look_up(KEY, codec, never, may_fill=True) == VALUES
+    assert look_up(store, codec, load) == VALUES
+    assert look_up(store, codec, never) == VALUES
     assert store.stats.peek()[f"unreadable_{reason}"] == 1
     assert ("was not signed by us" in caplog.text) == (reason == "signature")
 
@@ -189,6 +197,6 @@ def test_unreadable_entry_is_replaced(
 def test_ttl_is_jittered_downwards(store: Store, settings: Settings) -> None:
     """The random part is taken off: no entry outlives the TTL that was set."""
     settings.USERCACHE_TTL_JITTER = 0.1
-    assert store._ttl_ms(300) == 270_000
-    store._random = lambda: 0.0
-    assert store._ttl_ms(300) == 300_000
+    assert store._reader.ttl_ms(300) == 270_000
+    store._reader._random = lambda: 0.0
+    assert store._reader.ttl_ms(300) == 300_000

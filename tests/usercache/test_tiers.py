@@ -20,7 +20,7 @@ TTL_MS = 60_000
 def fill(tier: Tier, key: str = KEY, entry: bytes = ENTRY) -> None:
     lease = new_lease()
     assert tier.take_lease(key, lease) is None
-    assert tier.fill(key, lease, entry, TTL_MS)
+    assert tier.fill({key: (entry, TTL_MS)}, lease)
 
 
 def test_absent_key(tier: Tier) -> None:
@@ -39,8 +39,8 @@ def test_lease_holds_others_off(tier: Tier) -> None:
     first, second = new_lease(), new_lease()
     assert tier.take_lease(KEY, first) is None
     assert tier.take_lease(KEY, second) == first
-    assert not tier.fill(KEY, second, ENTRY, TTL_MS)
-    assert tier.fill(KEY, first, ENTRY, TTL_MS)
+    assert not tier.fill({KEY: (ENTRY, TTL_MS)}, second)
+    assert tier.fill({KEY: (ENTRY, TTL_MS)}, first)
 
 
 def test_lease_is_refused_where_an_entry_is(tier: Tier) -> None:
@@ -61,7 +61,7 @@ def test_forget_takes_the_lease_away(tier: Tier) -> None:
     lease = new_lease()
     tier.take_lease(KEY, lease)
     tier.forget([KEY])
-    assert not tier.fill(KEY, lease, ENTRY, TTL_MS)
+    assert not tier.fill({KEY: (ENTRY, TTL_MS)}, lease)
     assert tier.get(KEY) is None
 
 
@@ -79,7 +79,7 @@ def test_barrier_takes_the_lease_away(tier: Tier) -> None:
     lease = new_lease()
     tier.take_lease(KEY, lease)
     tier.raise_barriers([KEY], new_token())
-    assert not tier.fill(KEY, lease, ENTRY, TTL_MS)
+    assert not tier.fill({KEY: (ENTRY, TTL_MS)}, lease)
 
 
 def test_no_lease_at_a_barrier(tier: Tier) -> None:
@@ -158,7 +158,7 @@ def test_forget_all_drops_records_leases_and_pointers(tier: Tier) -> None:
     tier.forget_all()
     assert tier.get(KEY) is None
     assert tier.get(POINTER) is None
-    assert not tier.fill(OTHER, lease, ENTRY, TTL_MS)
+    assert not tier.fill({OTHER: (ENTRY, TTL_MS)}, lease)
 
 
 def test_abandoned_barrier_runs_out(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
+from redis import ConnectionPool
 from redis._parsers import Encoder
 from redis.cluster import RedisCluster
 from redis.commands import CoreCommands, RedisClusterCommands
@@ -57,25 +58,29 @@ class ClusterRedis(RedisClusterCommands):
         """Return a pipeline; there are no transactions across nodes, so `transaction` is vain."""
         return ClusterPipeline(self)
 
-    def key_tags(self) -> list[str]:
-        """Return a hash tag for each primary: a key that contains it, as in `probe{3}`, is his.
+    def get_primaries(self) -> dict[str, ConnectionPool]:
+        """Return each primary's pool under a hash tag: a key that contains it, `probe{3}`, is his.
 
         Raises:
             redis.exceptions.ClusterDownError: a slot is served by nobody.
         """
-        slots = self._topology.get().nodes_manager.slots_cache
+        cluster = self._topology.get()
+        slots = cluster.nodes_manager.slots_cache
         if len(slots) < REDIS_CLUSTER_HASH_SLOTS:
             self._topology.refresh()
             raise ClusterDownError(f"{REDIS_CLUSTER_HASH_SLOTS - len(slots)} slots have no node.")
-        wanted = {nodes[0].name for nodes in slots.values()}
-        tags, number = list[str](), 0
+        wanted = {nodes[0].name: nodes[0] for nodes in slots.values()}
+        pools, number = dict[str, ConnectionPool](), 0
         while wanted:
-            owner = slots[key_slot(str(number).encode())][0].name
-            if owner in wanted:
-                wanted.remove(owner)
-                tags.append(f"{{{number}}}")
+            owner = wanted.pop(slots[key_slot(str(number).encode())][0].name, None)
+            if owner is not None:
+                pools[f"{{{number}}}"] = cluster.get_redis_connection(owner).connection_pool
             number += 1
-        return tags
+        return pools
+
+    def look_again(self) -> None:
+        """Have somebody find out who serves which slot now; doesn't wait for it."""
+        self._topology.refresh()
 
     def info_of_primaries(self) -> list[dict[str, Any]]:
         """Return what each primary answers to INFO; one round trip to all of them at once.
