@@ -157,7 +157,7 @@ class Audit:
         self._stats.note_maximum(AUDIT_WORST_MS, age_ms)
         logger.warning(
             "The record under %s (%s) is not what the database has: %s. It was filled %.1f s ago, "
-            "and is dropped.",
+            "and is dropped now.",
             sample.key,
             sample.found.tier,
             _describe_difference(sample.codec, row, served.values),
@@ -195,4 +195,4 @@ def _describe_difference(codec: Codec, row: Values | None, served: Values | None
     if row is None or served is None:
         return "there is such a user" if served is None else "there is no such user"
     pairs = zip(codec.fields, row, served, strict=True)
-    return ", ".join(name for name, ours, theirs in pairs if ours != theirs) + " differ"
+    return "it differs in " + ", ".join(name for name, ours, cached in pairs if ours != cached)
