@@ -31,9 +31,12 @@ run: export DEBUG := $(or $(DEBUG),True)
 run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.0.0.1:8000
 	$(BIN)/python manage.py run_demo $(ADDRESS)
 
+# Each of them has servers of its own; servers that were given are used by one.
+TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)
+test: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
-	$(BIN)/python -m pytest --stack=servers
-	$(BIN)/python -m pytest --stack=embedded
+	$(PYTEST) --stack=servers
+	$(PYTEST) --stack=embedded
 
 fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
 	$(BIN)/python -m tests.fleet $(FLEET)
