@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fleet check format clean
+.PHONY: help run serve test fleet check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ help: ## Show this
 run: export DEBUG := $(or $(DEBUG),True)
 run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.0.0.1:8000
 	$(BIN)/python manage.py run_demo $(ADDRESS)
+
+serve: $(PRODUCTION_STAMP) ## Serve as in production, or say what is missing for it
+	$(BIN)/python -m hiremebahamas.server
 
 # Each of them has servers of its own; servers that were given are used by one.
 TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)

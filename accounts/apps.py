@@ -10,7 +10,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks, and what the schema says of our serializers."""
         from accounts import checks
+        from accounts.schema import strictness  # noqa: F401  # it registers itself
 
         register(checks.check_refresh_grace, Tags.security)

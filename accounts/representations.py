@@ -6,9 +6,13 @@ from rest_framework import serializers
 
 from accounts.models import User
 
+AVATAR_URL = {"help_text": "Relative to this server; empty without a picture."}
+
 
 class UserSerializer(serializers.ModelSerializer[User]):
-    """A user as they see themselves: the columns that are safe to cache, and no other."""
+    """A user as they see themselves."""
+
+    # The columns that are safe to cache, and no other.
 
     class Meta:
         model = User
@@ -29,6 +33,11 @@ class UserSerializer(serializers.ModelSerializer[User]):
             "updated_at",
         )
         read_only_fields = fields
+        extra_kwargs = {
+            "is_active": {"help_text": "Always true: others have no token."},
+            "is_admin": {"help_text": "Whether they see email and phone of everybody."},
+            "avatar_url": AVATAR_URL,
+        }
 
 
 class PublicProfileSerializer(serializers.ModelSerializer[User]):
@@ -48,6 +57,7 @@ class PublicProfileSerializer(serializers.ModelSerializer[User]):
             "created_at",
         )
         read_only_fields = fields
+        extra_kwargs = {"avatar_url": AVATAR_URL}
 
 
 class ContactProfileSerializer(PublicProfileSerializer):
@@ -70,9 +80,9 @@ class ProfilePageSerializer(serializers.Serializer[Any]):
 class TokenPairSerializer(serializers.Serializer[Any]):
     """What `Authorization: Bearer …` and the next refresh need."""
 
-    access_token = serializers.CharField()
-    refresh_token = serializers.CharField()
-    token_type = serializers.CharField(default="bearer")
+    access_token = serializers.CharField(help_text="A JWT, good for 15 minutes.")
+    refresh_token = serializers.CharField(help_text="Good for 14 days, and for one use.")
+    token_type = serializers.CharField(default="bearer", read_only=True)
 
 
 class LoginSerializer(TokenPairSerializer):
@@ -84,23 +94,23 @@ class LoginSerializer(TokenPairSerializer):
 class VerificationSerializer(serializers.Serializer[Any]):
     """The answer to a good access token."""
 
-    valid = serializers.BooleanField(default=True)
+    valid = serializers.BooleanField(default=True, read_only=True)
     user_id = serializers.IntegerField()
 
 
 class AvatarSerializer(serializers.Serializer[Any]):
     """Where the new picture is."""
 
-    avatar_url = serializers.CharField()
+    avatar_url = serializers.CharField(help_text="Relative to this server.")
 
 
 class DetailSerializer(serializers.Serializer[Any]):
     """A sentence for people."""
 
-    detail = serializers.CharField()
+    detail = serializers.CharField(help_text="For people; may be worded otherwise tomorrow.")
 
 
 class ErrorSerializer(DetailSerializer):
     """Why a request was refused: a sentence for people, a code for programs."""
 
-    code = serializers.CharField()
+    code = serializers.CharField(help_text="For programs.")

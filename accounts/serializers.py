@@ -17,6 +17,8 @@ PAGE_SIZE_DEFAULT = 20
 PAGE_SIZE_MAX = 100
 # The database counts through all rows before a page.
 PAGE_MAX = 10_000
+USERNAME_HELP = "Letters (a to z), digits, dots, underscores and hyphens; kept in lower case."
+PHONE_HELP = "A number without a country code is Bahamian; kept as in +12425550134."
 ORDERINGS = ("created_at", "first_name", "last_name", "username")
 
 
@@ -33,12 +35,12 @@ class PasswordField(serializers.CharField):
 class RegistrationSerializer(StrictSerializer):
     """The body of `POST /auth/register`."""
 
-    email = ModelText("email")
-    password = PasswordField()
+    email = ModelText("email", help_text="Kept in lower case.")
+    password = PasswordField(help_text="At least 8 characters.")
     first_name = ModelText("first_name")
     last_name = ModelText("last_name")
-    username = ModelText("username", required=False)
-    phone = ModelText("phone", required=False)
+    username = ModelText("username", required=False, help_text=USERNAME_HELP)
+    phone = ModelText("phone", required=False, help_text=PHONE_HELP)
     location = ModelText("location", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -70,8 +72,8 @@ class ProfileChangesSerializer(StrictSerializer):
 
     first_name = ModelText("first_name", required=False)
     last_name = ModelText("last_name", required=False)
-    username = ModelText("username", required=False)
-    phone = ModelText("phone", required=False)
+    username = ModelText("username", required=False, help_text=USERNAME_HELP)
+    phone = ModelText("phone", required=False, help_text=PHONE_HELP)
     bio = ModelText("bio", required=False)
     occupation = ModelText("occupation", required=False)
     location = ModelText("location", required=False)
@@ -80,14 +82,17 @@ class ProfileChangesSerializer(StrictSerializer):
 class AvatarUploadSerializer(StrictSerializer):
     """The form of `POST /auth/upload-avatar`."""
 
-    file = serializers.FileField(allow_empty_file=False, write_only=True)
+    file = serializers.FileField(
+        allow_empty_file=False, write_only=True, help_text="A JPEG, PNG or WebP."
+    )
 
 
 class PasswordChangeSerializer(StrictSerializer):
-    """The body of `POST /auth/change-password`; `user` in the context is who asks."""
+    """The body of `POST /auth/change-password`."""
 
+    # `user` in the context is who asks.
     current_password = PasswordField()
-    new_password = PasswordField()
+    new_password = PasswordField(help_text="At least 8 characters.")
 
     def validate_new_password(self, value: str) -> str:
         """Refuse passwords that are weak, or made from the user's own data."""
@@ -104,22 +109,39 @@ class AccountClosingSerializer(StrictSerializer):
 class DirectoryQuerySerializer(StrictSerializer):
     """The query string of `GET /users`."""
 
-    page = serializers.IntegerField(min_value=1, max_value=PAGE_MAX, default=1)
-    page_size = serializers.IntegerField(
-        min_value=1, max_value=PAGE_SIZE_MAX, default=PAGE_SIZE_DEFAULT
+    page = serializers.IntegerField(
+        min_value=1, max_value=PAGE_MAX, default=1, help_text="Which page, from 1."
     )
-    search = serializers.CharField(max_length=SEARCH_MAX_LENGTH, allow_blank=True, default="")
+    page_size = serializers.IntegerField(
+        min_value=1,
+        max_value=PAGE_SIZE_MAX,
+        default=PAGE_SIZE_DEFAULT,
+        help_text="How many profiles are on a page.",
+    )
+    search = serializers.CharField(
+        max_length=SEARCH_MAX_LENGTH,
+        allow_blank=True,
+        default="",
+        help_text=(
+            "Words, each of which must occur in the names, occupation or location; for admins in "
+            "email or phone, too."
+        ),
+    )
     ordering = serializers.ChoiceField(
-        choices=[*ORDERINGS, *(f"-{name}" for name in ORDERINGS)], default="-created_at"
+        choices=[*ORDERINGS, *(f"-{name}" for name in ORDERINGS)],
+        default="-created_at",
+        help_text="What to sort by; with a hyphen, downwards.",
     )
 
 
 class LookupQuerySerializer(StrictSerializer):
     """The query string of `GET /users/lookup`: exactly one identifier."""
 
-    username = serializers.CharField(required=False)
-    email = serializers.CharField(required=False)
-    phone = serializers.CharField(required=False)
+    username = serializers.CharField(required=False, help_text="In any case.")
+    email = serializers.CharField(required=False, help_text="For admins only.")
+    phone = serializers.CharField(
+        required=False, help_text="For admins only; without a country code it is Bahamian."
+    )
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         """Refuse none and two."""

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from hiremebahamas.redis_urls import parse_redis_url
 from hiremebahamas.shared_cache import RedisOptions, redis_cache
+from hiremebahamas.variables import read_float, read_int
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,8 +67,11 @@ def secret(name: str, *, debug: bool) -> str:
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return Django's settings for a database URL, PostgreSQL or SQLite, tuned for threads."""
-    config: dict[str, Any] = env.db_url_config(url)
+    """Return Django's settings for a database URL, PostgreSQL or SQLite, tuned for threads.
+
+    Raises: ImproperlyConfigured if it leads to neither.
+    """
+    config = _parse_database_url(url)
     # Within a transaction usercache fills nothing: each request would go to the database.
     config["ATOMIC_REQUESTS"] = False
     if "postgresql" in config["ENGINE"]:
@@ -82,12 +86,27 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
+def _parse_database_url(url: str) -> dict[str, Any]:
+    engine = env.DB_SCHEMES.get(url.partition("://")[0], "")
+    try:
+        # Not before the scheme is known: it would warn, and tell the password.
+        if engine.endswith(("postgresql", "sqlite3")):
+            config: dict[str, Any] = env.db_url_config(url)
+            return config
+    except ValueError:  # its port is none
+        pass
+    raise ImproperlyConfigured(
+        "DATABASE_URL leads to no PostgreSQL or SQLite. Spell it "
+        "postgres://user:password@host:5432/name, or sqlite:////path/to/file."
+    )
+
+
 def _postgresql_options() -> dict[str, Any]:
     return {
         "pool": {
             "min_size": POOL_MIN_CONNECTIONS,
-            "max_size": env.int("DATABASE_POOL_MAX_CONNECTIONS", POOL_MAX_CONNECTIONS),
-            "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", POOL_TIMEOUT_SECONDS),
+            "max_size": read_int("DATABASE_POOL_MAX_CONNECTIONS", POOL_MAX_CONNECTIONS, low=1),
+            "timeout": read_float("DATABASE_POOL_TIMEOUT_SECONDS", POOL_TIMEOUT_SECONDS, low=0.1),
             "reconnect_timeout": POOL_RECONNECT_TIMEOUT_SECONDS,
         },
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -127,8 +146,10 @@ def caches(redis_url: str) -> dict[str, dict[str, Any]]:
 
 def _redis_options() -> RedisOptions:
     return RedisOptions(
-        timeout_seconds=env.float("USERCACHE_REDIS_TIMEOUT_SECONDS", REDIS_TIMEOUT_SECONDS),
-        max_connections=env.int("USERCACHE_REDIS_MAX_CONNECTIONS", REDIS_MAX_CONNECTIONS),
+        timeout_seconds=read_float(
+            "USERCACHE_REDIS_TIMEOUT_SECONDS", REDIS_TIMEOUT_SECONDS, low=0.01
+        ),
+        max_connections=read_int("USERCACHE_REDIS_MAX_CONNECTIONS", REDIS_MAX_CONNECTIONS, low=1),
         # Not through env(), as in secret().
         **{
             name: os.environ.get(f"REDIS_{name.upper()}", "")

@@ -1,6 +1,7 @@
 """Errors as JSON: `{"detail", "code"}`, or a list of messages per field."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, ValidationError
@@ -58,6 +59,14 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     if _is_for_admin(request) and exception is not None:
         return defaults.page_not_found(request, exception)
     return _answer("There is nothing at this path.", "not_found", status.HTTP_404_NOT_FOUND)
+
+
+def method_not_allowed(allowed: Iterable[str]) -> HttpResponse:
+    """Answer a path that is there, but not for this method."""
+    detail = "This path doesn't know this method; the Allow header lists those that it does."
+    response = _answer(detail, "method_not_allowed", status.HTTP_405_METHOD_NOT_ALLOWED)
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -1,12 +1,16 @@
 """Django's settings; everything that differs between machines comes from the environment."""
 
 from datetime import timedelta
+from pathlib import Path
+
+from whitenoise.compress import Compressor
 
 from hiremebahamas.environment import BASE_DIR, caches, database, env, read_env_file, secret
+from hiremebahamas.variables import read_float, read_int, read_switch
 
 read_env_file()
 
-DEBUG = env.bool("DEBUG", False)
+DEBUG = read_switch("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY", debug=DEBUG)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
@@ -16,6 +20,7 @@ INSTALLED_APPS = [
     "usercache",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -25,7 +30,7 @@ INSTALLED_APPS = [
 ]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 STORAGES = {
@@ -37,8 +42,11 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+# Source maps, which only developers' tools ask for, take longer than all the rest.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
 MIDDLEWARE = [
+    "hiremebahamas.content_security.content_security_middleware",
     "django.middleware.security.SecurityMiddleware",
     # WhiteNoise complains at each start as long as there is nothing to serve.
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),
@@ -109,16 +117,16 @@ for _name in (
     "USERCACHE_STATS_FLUSH_SECONDS",
     "USERCACHE_AUDIT_SHARE",
 ):
-    if _name in env.ENVIRON:
-        globals()[_name] = env.float(_name)
+    if env.ENVIRON.get(_name):
+        globals()[_name] = read_float(_name, 0.0)
 for _name in (
     "USERCACHE_NEAR_MAX_ENTRIES",
     "USERCACHE_NEAR_MAX_BYTES",
     "USERCACHE_TOKENS_MAX_ENTRIES",
     "USERCACHE_WAIT_REPLICAS",
 ):
-    if _name in env.ENVIRON:
-        globals()[_name] = env.int(_name)
+    if env.ENVIRON.get(_name):
+        globals()[_name] = read_int(_name, 0)
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
@@ -138,7 +146,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Two tabs that refresh the same token within this time both get its one successor.
-AUTH_REFRESH_GRACE_SECONDS = env.float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
+AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
@@ -156,31 +164,45 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "hiremebahamas.schema.Schema",
     "EXCEPTION_HANDLER": "hiremebahamas.errors.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # `?format=` is an unknown parameter like any other.
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
     "TITLE": "HireMeBahamas",
-    "DESCRIPTION": "Accounts and profiles of job seekers and employers in the Bahamas.",
+    "DESCRIPTION": "Accounts and profiles of job seekers and employers in the Bahamas.\n\n"
+    "Bodies are JSON, of at most 1 MB; unknown fields are refused. Errors are "
+    '`{"detail", "code"}`, a sentence for people and a word for programs, or a list of messages '
+    "by field.",
     "VERSION": "1.0.0",
+    "TAGS": [
+        {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
+        {"name": "Account", "description": "A user's own account."},
+        {"name": "Directory", "description": "What users see of each other."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
+    # A nullable username is simply null, and a choice needs no second name.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
 }
 
 # Production is served over HTTPS only, unless the environment says that something in front does it.
 HSTS_SECONDS = 365 * 24 * 60 * 60
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS)
+SECURE_SSL_REDIRECT = read_switch("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS, low=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Only behind a proxy that sets this header itself: anybody else could claim to have used HTTPS.
-if env.bool("TRUST_X_FORWARDED_PROTO", False):
+if read_switch("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Larger bodies are refused before they are read; a form with a picture has its own limit.

@@ -1,7 +1,5 @@
 """`/users`: what users see of each other."""
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +12,7 @@ from accounts.representations import (
     ProfilePageSerializer,
     PublicProfileSerializer,
 )
-from accounts.schema import BAD_REQUEST, FORBIDDEN, NOT_FOUND, READ_ERRORS
+from accounts.schema import directory as schema
 from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
 from accounts.views.viewer import get_viewer
 from usercache.users import (
@@ -29,21 +27,12 @@ LOOK_UPS = {
     "email": get_user_by_email,
     "phone": get_user_by_phone,
 }
-PROFILE = PolymorphicProxySerializer(
-    component_name="Profile",
-    serializers=[PublicProfileSerializer, ContactProfileSerializer],
-    resource_type_field_name=None,
-)
 
 
 class DirectoryView(APIView):
     """`GET /users`."""
 
-    @extend_schema(
-        operation_id="list_users",
-        parameters=[DirectoryQuerySerializer],
-        responses={200: ProfilePageSerializer} | BAD_REQUEST | READ_ERRORS,
-    )
+    @schema.LIST_USERS
     def get(self, request: Request) -> Response:
         """Return a page of the active users, found by every word of `search`."""
         query = DirectoryQuerySerializer(data=request.query_params)
@@ -65,11 +54,7 @@ class DirectoryView(APIView):
 class UserView(APIView):
     """`GET /users/{id}`."""
 
-    @extend_schema(
-        operation_id="get_user",
-        parameters=[OpenApiParameter("user_id", OpenApiTypes.INT64, OpenApiParameter.PATH)],
-        responses={200: PROFILE} | NOT_FOUND | READ_ERRORS,
-    )
+    @schema.GET_USER
     def get(self, request: Request, user_id: int) -> Response:
         """Return a profile, with email and phone for oneself and for admins."""
         viewer = get_viewer(request)
@@ -81,11 +66,7 @@ class UserView(APIView):
 class LookupView(APIView):
     """`GET /users/lookup`."""
 
-    @extend_schema(
-        operation_id="look_up_user",
-        parameters=[LookupQuerySerializer],
-        responses={200: PROFILE} | BAD_REQUEST | FORBIDDEN | NOT_FOUND | READ_ERRORS,
-    )
+    @schema.LOOK_UP_USER
     def get(self, request: Request) -> Response:
         """Return the profile with this username or, for admins, with this email or phone."""
         query = LookupQuerySerializer(data=request.query_params)

@@ -1,6 +1,5 @@
 """`/auth/`: a user's own account."""
 
-from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,8 +7,8 @@ from rest_framework.views import APIView
 
 from accounts.avatars import prepare_avatar
 from accounts.parsers import LimitedMultiPartParser
-from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
-from accounts.schema import READ_ERRORS, WRITE_ERRORS
+from accounts.representations import TokenPairSerializer, UserSerializer
+from accounts.schema import profile as schema
 from accounts.serializers import (
     AccountClosingSerializer,
     AvatarUploadSerializer,
@@ -23,16 +22,12 @@ from accounts.views.viewer import get_viewer
 class ProfileView(APIView):
     """`GET`, `PUT` and `PATCH /auth/profile`."""
 
-    @extend_schema(operation_id="get_profile", responses={200: UserSerializer} | READ_ERRORS)
+    @schema.GET_PROFILE
     def get(self, request: Request) -> Response:
         """Return one's own user; without a query when cached."""
         return Response(UserSerializer(get_viewer(request)).data)
 
-    @extend_schema(
-        operation_id="update_profile",
-        request=ProfileChangesSerializer,
-        responses={200: UserSerializer} | WRITE_ERRORS,
-    )
+    @schema.UPDATE_PROFILE
     def put(self, request: Request) -> Response:
         """Change the fields that are given."""
         body = ProfileChangesSerializer(data=request.data)
@@ -40,11 +35,7 @@ class ProfileView(APIView):
         user = update_profile(user_id=get_viewer(request).pk, changes=body.validated_data)
         return Response(UserSerializer(user).data)
 
-    @extend_schema(
-        operation_id="patch_profile",
-        request=ProfileChangesSerializer,
-        responses={200: UserSerializer} | WRITE_ERRORS,
-    )
+    @schema.PATCH_PROFILE
     def patch(self, request: Request) -> Response:
         """Change the fields that are given, as `PUT` does."""
         return self.put(request)
@@ -55,11 +46,7 @@ class AvatarView(APIView):
 
     parser_classes = (LimitedMultiPartParser,)
 
-    @extend_schema(
-        operation_id="upload_avatar",
-        request={"multipart/form-data": AvatarUploadSerializer},
-        responses={200: AvatarSerializer} | WRITE_ERRORS,
-    )
+    @schema.UPLOAD_AVATAR
     def post(self, request: Request) -> Response:
         """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
         form = AvatarUploadSerializer(data=request.data)
@@ -72,11 +59,7 @@ class AvatarView(APIView):
 class PasswordView(APIView):
     """`POST /auth/change-password`."""
 
-    @extend_schema(
-        operation_id="change_password",
-        request=PasswordChangeSerializer,
-        responses={200: TokenPairSerializer} | WRITE_ERRORS,
-    )
+    @schema.CHANGE_PASSWORD
     def post(self, request: Request) -> Response:
         """Change one's password; every older token dies, and a new pair comes back."""
         body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
@@ -88,11 +71,7 @@ class PasswordView(APIView):
 class AccountView(APIView):
     """`DELETE /auth/account`."""
 
-    @extend_schema(
-        operation_id="close_account",
-        request=AccountClosingSerializer,
-        responses={204: None} | WRITE_ERRORS,
-    )
+    @schema.CLOSE_ACCOUNT
     def delete(self, request: Request) -> Response:
         """Deactivate one's account; every token dies."""
         body = AccountClosingSerializer(data=request.data)

@@ -1,6 +1,5 @@
 """`/auth/`: getting tokens, renewing them, giving them up."""
 
-from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -9,12 +8,10 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.representations import (
-    DetailSerializer,
     LoginSerializer,
     TokenPairSerializer,
-    VerificationSerializer,
 )
-from accounts.schema import BAD_REQUEST, READ_ERRORS, TOO_LARGE, UNAVAILABLE, WRITE_ERRORS
+from accounts.schema import sessions as schema
 from accounts.serializers import (
     CredentialsSerializer,
     RefreshTokenSerializer,
@@ -37,11 +34,7 @@ class OpenView(APIView):
 class RegisterView(OpenView):
     """`POST /auth/register`."""
 
-    @extend_schema(
-        operation_id="register",
-        request=RegistrationSerializer,
-        responses={201: LoginSerializer} | BAD_REQUEST | TOO_LARGE | UNAVAILABLE,
-    )
+    @schema.REGISTER
     def post(self, request: Request) -> Response:
         """Make an account and log in."""
         body = RegistrationSerializer(data=request.data)
@@ -53,11 +46,7 @@ class RegisterView(OpenView):
 class LoginView(OpenView):
     """`POST /auth/login`."""
 
-    @extend_schema(
-        operation_id="login",
-        request=CredentialsSerializer,
-        responses={200: LoginSerializer} | WRITE_ERRORS,
-    )
+    @schema.LOGIN
     def post(self, request: Request) -> Response:
         """Exchange email and password for tokens."""
         body = CredentialsSerializer(data=request.data)
@@ -69,11 +58,7 @@ class LoginView(OpenView):
 class RefreshView(OpenView):
     """`POST /auth/refresh`."""
 
-    @extend_schema(
-        operation_id="refresh",
-        request=RefreshTokenSerializer,
-        responses={200: TokenPairSerializer} | WRITE_ERRORS,
-    )
+    @schema.REFRESH
     def post(self, request: Request) -> Response:
         """Exchange a refresh token, once, for a new pair."""
         body = RefreshTokenSerializer(data=request.data)
@@ -85,11 +70,7 @@ class RefreshView(OpenView):
 class LogoutView(OpenView):
     """`POST /auth/logout`."""
 
-    @extend_schema(
-        operation_id="logout",
-        request=RefreshTokenSerializer,
-        responses={200: DetailSerializer} | WRITE_ERRORS,
-    )
+    @schema.LOGOUT
     def post(self, request: Request) -> Response:
         """End the session of this refresh token."""
         body = RefreshTokenSerializer(data=request.data)
@@ -101,7 +82,7 @@ class LogoutView(OpenView):
 class VerifyView(APIView):
     """`GET /auth/verify`."""
 
-    @extend_schema(operation_id="verify", responses={200: VerificationSerializer} | READ_ERRORS)
+    @schema.VERIFY
     def get(self, request: Request) -> Response:
         """Say whose access token this is; without a query when the user is cached."""
         return Response({"valid": True, "user_id": get_viewer(request).pk})

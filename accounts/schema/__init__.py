@@ -1,0 +1,1 @@
+"""How the OpenAPI schema describes this app: an operation a constant, and what they share."""

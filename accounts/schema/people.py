@@ -1,0 +1,43 @@
+"""The people and tokens of the schema's examples."""
+
+from typing import Any, Final
+
+from accounts.representations import ContactProfileSerializer, PublicProfileSerializer
+
+EMAIL: Final = "grace@example.com"
+PASSWORD: Final = "conch-salad-at-noon"  # noqa: S105  # made up
+NEW_PASSWORD: Final = "guava-duff-at-dusk"  # noqa: S105  # made up
+
+USER: Final[dict[str, Any]] = {
+    "id": 7,
+    "email": EMAIL,
+    "username": "grace",
+    "first_name": "Grace",
+    "last_name": "Albury",
+    "phone": "+12425550134",
+    "bio": "Twelve years in hotel kitchens, the last five as head chef.",
+    "avatar_url": "/media/avatars/1f0c5d2ab4e94c3f8b6a7d9e0c1f2a3b.webp",
+    "occupation": "Chef",
+    "location": "Nassau, New Providence",
+    "is_active": True,
+    "is_admin": False,
+    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "updated_at": "2026-03-04T17:05:00.654321-05:00",
+}
+NEW_USER: Final = USER | {
+    "bio": "",
+    "avatar_url": "",
+    "occupation": "",
+    "updated_at": "2026-03-02T09:30:00.123457-05:00",
+}
+CONTACT_PROFILE: Final = {name: USER[name] for name in ContactProfileSerializer.Meta.fields}
+PUBLIC_PROFILE: Final = {name: USER[name] for name in PublicProfileSerializer.Meta.fields}
+
+# The parts of a token say {"alg":"HS256"}, {"token_type":"access"} and "signature".
+ACCESS_TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl"  # noqa: S105
+REFRESH_TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl"  # noqa: S105
+TOKENS: Final = {
+    "access_token": ACCESS_TOKEN,
+    "refresh_token": REFRESH_TOKEN,
+    "token_type": "bearer",
+}

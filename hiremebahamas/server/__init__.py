@@ -1,0 +1,1 @@
+"""The production server: gunicorn, what it is told, and what must be right before it starts."""

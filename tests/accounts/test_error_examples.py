@@ -1,0 +1,148 @@
+"""Every error that the schema shows is one that the API answers, and no other is."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.db.models import F
+from rest_framework.test import APIClient
+
+from accounts.administration import revoke_tokens
+from accounts.models import LoginSession, User
+from accounts.schema.people import NEW_PASSWORD
+from accounts.sessions import refresh_session, start_session
+from accounts.tokens import AccessToken
+from hiremebahamas.errors import handle_exception
+from tests.cast import PASSWORD, token_of
+from tests.openapi import Operation, list_examples, list_operations
+
+pytestmark = pytest.mark.django_db
+
+OPERATIONS = {operation.name: operation for operation in list_operations()}
+GUARDED = [operation for operation in OPERATIONS.values() if "security" in operation.description]
+TOO_MUCH = "x" * (6 * 1024 * 1024 + 1)
+LONGER_THAN_THE_GRACE = timedelta(minutes=2)
+
+# What the examples of messages by field answer to: a body, or a query.
+BAD_BODIES: dict[str, dict[str, str]] = {
+    "register": {
+        "email": "grace",
+        "password": PASSWORD,
+        "first_name": "Grace",
+        "last_name": "Albury",
+        "username": "g",
+    },
+    "login": {"email": "grace@example.com"},
+    "refresh": {},
+    "logout": {},
+    "update_profile": {"phone": "x", "frist_name": "Grace"},
+    "patch_profile": {"phone": "x", "frist_name": "Grace"},
+    "change_password": {"current_password": "wrong", "new_password": NEW_PASSWORD},
+    "close_account": {"password": "wrong"},
+}
+BAD_QUERIES = {"list_users": "?page=0", "look_up_user": ""}
+
+# The operation, the status, the body.
+Answer = tuple[str, int, str]
+
+
+def spell(operation: Operation, status: int | str, body: Any) -> Answer:
+    return operation.name, int(status), json.dumps(body, sort_keys=True)
+
+
+def shown() -> Iterator[Answer]:
+    """Yield every error that the schema shows."""
+    for operation in OPERATIONS.values():
+        for status, described in operation.description["responses"].items():
+            for body in list_examples(described) if status >= "400" else ():
+                yield spell(operation, status, body)
+
+
+class Offender:
+    """Alice, doing what is refused."""
+
+    def __init__(self, alice: User) -> None:
+        """Log her in."""
+        self.client = APIClient()
+        self.token = token_of(alice)
+
+    def offend(
+        self,
+        name: str,
+        body: Any = "",
+        kind: str = "application/json",
+        query: str = "",
+        **headers: Any,
+    ) -> Answer:
+        """Send a request, and return what comes back."""
+        operation = OPERATIONS[name]
+        path = operation.path.replace("{user_id}", "1000") + query
+        headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
+        text = body if isinstance(body, str) else json.dumps(body)
+        response: Any = self.client.generic(operation.method, path, text, kind, **headers)
+        return spell(operation, response.status_code, response.json())
+
+
+def offend_everywhere(offender: Offender) -> Iterator[Answer]:
+    """Do what is wrong with many operations, and with any user."""
+    for name, operation in OPERATIONS.items():
+        yield offender.offend(name, HTTP_ACCEPT="text/html")
+        if operation.media_type:
+            yield offender.offend(name, "x", "text/plain")
+            yield offender.offend(name, "x", operation.media_type)
+            yield offender.offend(name, TOO_MUCH, f"{operation.media_type}; boundary=x")
+        if name in BAD_BODIES:
+            yield offender.offend(name, BAD_BODIES[name])
+        if name in BAD_QUERIES:
+            yield offender.offend(name, query=BAD_QUERIES[name])
+
+
+def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
+    """Do what is wrong with one operation."""
+    yield offender.offend("get_user")
+    yield offender.offend("look_up_user", query="?username=nobody")
+    yield offender.offend("look_up_user", query="?email=bob@example.com")
+    form = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nb\r\n--x--\r\n'
+    yield offender.offend("upload_avatar", form, "multipart/form-data; boundary=x")
+    yield offender.offend("login", {"email": "grace@example.com", "password": PASSWORD})
+    yield offender.offend("logout", {"refresh_token": "x.y.z"})
+    yield offender.offend("refresh", {"refresh_token": "x.y.z"})
+    used = {"refresh_token": start_session(user=user).refresh_token}
+    refresh_session(**used)
+    LoginSession.objects.update(rotated_at=F("rotated_at") - LONGER_THAN_THE_GRACE)
+    yield offender.offend("refresh", used)
+    yield offender.offend("refresh", used)
+
+
+def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[Answer]:
+    """Come without a good access token wherever one is wanted."""
+    for operation in GUARDED:
+        for header in ("", *(f"Bearer {token}" for token in tokens)):
+            yield offender.offend(operation.name, HTTP_AUTHORIZATION=header)
+
+
+def test_every_error_is_shown_as_it_is(alice: User, charlie: User) -> None:
+    """Each operation's 400, 401, 403, 404, 406, 413 and 415, word for word, and no other."""
+    revoked = token_of(alice)
+    alice = revoke_tokens(user_id=alice.pk)
+    nobody = AccessToken.mint(user_id=alice.pk + 1000, token_version=1)
+    offender = Offender(alice)
+    answers = {
+        *offend_everywhere(offender),
+        *offend_alone(offender, alice),
+        *offend_with_bad_tokens(offender, ["x", revoked, token_of(charlie), nobody]),
+    }
+    assert answers == {answer for answer in shown() if answer[1] < 500}
+
+
+def test_a_lost_database_is_shown_as_it_is() -> None:
+    """For every operation, the same 503."""
+    response = handle_exception(OperationalError(), {})
+    assert response is not None
+    expected = {
+        spell(operation, response.status_code, response.data) for operation in OPERATIONS.values()
+    }
+    assert {answer for answer in shown() if answer[1] >= 500} == expected

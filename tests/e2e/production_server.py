@@ -1,0 +1,33 @@
+"""The product as `make serve` starts it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
+from tests.processes import environment
+from tests.servers.server import HOST
+from tests.servers.stack import PROJECT
+
+PATIENCE_SECONDS = 30
+
+
+class ProductionServer(WebServer):
+    """The production command with one worker, and static files of its own."""
+
+    def wait(self) -> int:
+        """Wait for its end, and return how it ended."""
+        return self._running().wait(PATIENCE_SECONDS)
+
+    def _environment(self) -> Mapping[str, str]:
+        own = {
+            "ENV_FILE": "",
+            "PYTHONPATH": str(PROJECT),
+            "STATIC_ROOT": str(self.directory / "static"),
+            "WEB_BIND": f"{HOST}:{self.port}",
+            "WEB_WORKERS": "1",
+        }
+        return environment(**PATIENCE_VARIABLES, **own)
+
+    def _command(self) -> Sequence[str | Path]:
+        return (sys.executable, "-m", "hiremebahamas.server")

@@ -1,0 +1,69 @@
+"""The command that serves in production: from its start to the last request under way."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from accounts.models import User
+from tests.cast import PASSWORD, token_of
+from tests.e2e.http_client import HttpClient
+from tests.e2e.production_server import PATIENCE_SECONDS, ProductionServer
+from tests.servers.server import HOST
+from tests.waiting import wait_until
+
+# What it is made for; once is enough, since it takes seconds to start.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+
+def fetch(url: str) -> http.client.HTTPResponse:
+    response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)
+    return response
+
+
+def begin_login(connection: socket.socket, body: bytes) -> None:
+    """Announce a body, and wait until somebody wants to read it."""
+    head = f"POST /auth/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    head += f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode())
+    assert connection.recv(1024).startswith(b"HTTP/1.1 100 Continue")
+
+
+def test_the_production_server(alice: User, tmp_path: Path) -> None:
+    """Serve users and static files, log no secret, and on SIGTERM finish what is under way."""
+    token = token_of(alice)
+    with ProductionServer(tmp_path) as server:
+        client = HttpClient(server.url, token)
+        for _ in range(2):  # cold, then warm
+            assert client.get("/auth/verify") == (200, {"valid": True, "user_id": alice.pk})
+        client.get(f"/users/lookup?email={alice.email}")
+        client.get("/nope%0aforged%22")
+
+        page = fetch(f"{server.url}/api/docs").read().decode()
+        [script] = re.findall(r'src="(/static/api_docs/[^"]+)"', page)
+        assert "immutable" in fetch(server.url + script).headers["Cache-Control"]
+
+        body = json.dumps({"email": alice.email, "password": PASSWORD}).encode()
+        with socket.create_connection((HOST, server.port), PATIENCE_SECONDS) as connection:
+            begin_login(connection, body)
+            os.kill(server.pid, signal.SIGTERM)
+            wait_until(lambda: "Handling signal: term" in server.read_log(), "it has heard")
+            connection.sendall(body)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            assert response.status == 200
+            assert json.loads(response.read())["user"]["id"] == alice.pk
+        assert server.wait() == 0
+
+    log = server.read_log()
+    assert '"GET /users/lookup HTTP/1.1" 403' in log
+    assert '"GET /nope%0Aforged%22 HTTP/1.1" 404' in log
+    assert '"POST /auth/login HTTP/1.1" 200' in log
+    for secret in (token, alice.email, PASSWORD):
+        assert secret not in log

@@ -1,0 +1,1 @@
+"""What the production server is told, and what keeps it from starting."""

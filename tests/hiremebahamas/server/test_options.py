@@ -1,0 +1,45 @@
+"""Where is served, and by how many: what the environment says, and what the machine suggests."""
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from hiremebahamas.server.options import count_processors, read_options
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:80", "localhost:8000", "[::1]:65535", "unix:/run/web.sock"]
+)
+def test_addresses(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A port of some interface, or a socket file."""
+    monkeypatch.setenv("WEB_BIND", address)
+    assert read_options().bind == address
+
+
+@pytest.mark.parametrize("address", ["8000", "localhost", ":0", "h:0", "h:99999", "unix:", "a b:1"])
+def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """With one that would do."""
+    monkeypatch.setenv("WEB_BIND", address)
+    with pytest.raises(ImproperlyConfigured, match=r"WEB_BIND is .* as in 127\.0\.0\.1:8000"):
+        read_options()
+
+
+@pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "WEB_STOP_SECONDS"])
+def test_numbers_have_bounds(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A server without workers, or with a million, is a slip."""
+    for value in ("0", "1000000", "many"):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ImproperlyConfigured, match=f"{name} is '{value}'"):
+            read_options()
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("100000 100000", 1), ("50000 100000", 1), ("max 100000", None)]
+)
+def test_a_container_s_quota_counts(tmp_path: Path, quota: str, expected: int | None) -> None:
+    """Where there is one, less than it is not used, nor more."""
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    everything = count_processors(tmp_path / "none")
+    assert count_processors(file) == (expected or everything)
