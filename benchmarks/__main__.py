@@ -13,7 +13,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.ground import Ground
 from benchmarks.machine import describe_machine
 from benchmarks.outcome import Outcome
-from benchmarks.parts import growth, http, load, lookups, writes
+from benchmarks.parts import deactivations, growth, http, load, lookups, renewal, writes
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.spelling import spell_table, tabulate_panel, tabulate_verdicts
 from tests.servers.errors import ServerUnavailableError
@@ -24,6 +24,8 @@ PARTS: Final[dict[str, Callable[[Ground, Plan], Outcome]]] = {
     "http": http.measure,
     "load": load.measure,
     "growth": growth.measure,
+    "deactivations": deactivations.measure,
+    "renewal": renewal.measure,
     "writes": writes.measure,
 }
 DOCUMENTS: Final = PROJECT / "docs" / "benchmarks"

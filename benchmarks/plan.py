@@ -24,6 +24,11 @@ class Plan:
     growth_seconds: float
     readers: tuple[int, ...]
     """How many processes read at once."""
+    deactivation_rounds: int
+    deactivations: int
+    """In each round."""
+    renewal_rounds: int
+    renewal_seconds: float
     write_rounds: int
     write_seconds: float
 
@@ -42,6 +47,10 @@ FULL: Final = Plan(
     growth_rounds=5,
     growth_seconds=0.4,
     readers=(1, 2, 4, 8),
+    deactivation_rounds=3,
+    deactivations=100,
+    renewal_rounds=3,
+    renewal_seconds=5.0,
     write_rounds=7,
     write_seconds=0.5,
 )
@@ -59,6 +68,10 @@ QUICK: Final = Plan(
     growth_rounds=2,
     growth_seconds=0.1,
     readers=(1, 2, 8),
+    deactivation_rounds=1,
+    deactivations=30,
+    renewal_rounds=1,
+    renewal_seconds=5.0,
     write_rounds=2,
     write_seconds=0.2,
 )

@@ -56,6 +56,26 @@ def draw_growth(outcome: Outcome) -> Figure:
     return figure
 
 
+def draw_deactivations(outcome: Outcome) -> Figure:
+    """Draw how long a deactivated user is still let in, and how many are at all."""
+    figure, [after, stale] = make_axes(2, inches=(10, 2.2))
+    panel, _ = outcome.panels
+    draw_bars(after, panel, "after the response, p99", title="Let in after the response, ms, p99")
+    draw_bars(stale, panel, "stale", title="Let in after the response at all")
+    stale.set_yticks([])
+    return figure
+
+
+def draw_renewal(outcome: Outcome) -> Figure:
+    """Draw what hits, and what waits."""
+    figure, [hits, waits] = make_axes(2, inches=(10, 2.2))
+    [panel] = outcome.panels
+    draw_bars(hits, panel, "hits, %", title="Hits, %")
+    draw_bars(waits, panel, "p99, ms", title="p99 of a look-up, ms")
+    hits.set_yticks([])
+    return figure
+
+
 def draw_writes(outcome: Outcome) -> Figure:
     """Draw what a save costs."""
     figure, [axes] = make_axes(1, inches=(8, 2.2))
@@ -69,6 +89,8 @@ DRAWINGS: Final[dict[str, Callable[[Outcome], Figure]]] = {
     "http": draw_http,
     "load": draw_load,
     "growth": draw_growth,
+    "deactivations": draw_deactivations,
+    "renewal": draw_renewal,
     "writes": draw_writes,
 }
 

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.inside import filling, load, lookups, writes
+from benchmarks.inside import deactivations, filling, load, lookups, renewal, writes
 
 COMMANDS: Final[dict[str, Callable[..., object]]] = {
     command.__name__: command
     for command in (
+        deactivations.deactivate,
+        deactivations.wait_to_listen,
+        deactivations.watch,
         filling.fill,
         filling.fill_cacheops,
         filling.fill_pickled,
@@ -17,6 +20,7 @@ COMMANDS: Final[dict[str, Callable[..., object]]] = {
         lookups.prepare,
         lookups.time_each_once,
         lookups.time_lookups,
+        renewal.renew_under_load,
         writes.time_writes,
     )
 }
