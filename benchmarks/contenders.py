@@ -6,6 +6,8 @@ from typing import Final
 PATIENCE_SECONDS: Final = "10"
 """Nobody hangs here, but eight processes on two cores may wait for longer than a timeout."""
 
+TTL_SECONDS: Final = 300
+"""How long a user is cached, usercache's default and everybody's here."""
 REDIS_ALONE: Final = {"USERCACHE_NEAR_MAX_ENTRIES": "0", "USERCACHE_TOKENS_MAX_ENTRIES": "0"}
 """What makes a process of ours remember nothing itself."""
 

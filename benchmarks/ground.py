@@ -43,11 +43,6 @@ class Ground:
         self._logs = 0
         self._stack = ExitStack()
 
-    @property
-    def redis_port(self) -> int:
-        """The port on which Redis listens."""
-        return urlsplit(self.redis_url).port or 0
-
     def database_url(self, contender: Contender, port: int | None = None) -> str:
         """Return the URL of the contender's own database, made on first use.
 

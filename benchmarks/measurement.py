@@ -1,5 +1,6 @@
 """What was measured again and again: middle, spread and comparison."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
@@ -58,4 +59,4 @@ def spread_of(values: Sequence[float]) -> Spread:
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that so many percent of all do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // PERCENT).__int__() - 1)]
+    return ordered[max(1, math.ceil(len(ordered) * percent / PERCENT)) - 1]

@@ -12,6 +12,8 @@ class Plan:
     lookup_seconds: float
     misses: int
     """Cold look-ups per round."""
+    http_processes: tuple[int, ...]
+    """How many worker processes a web server has."""
     http_rounds: int
     http_seconds: float
     load_users: int
@@ -37,6 +39,7 @@ FULL: Final = Plan(
     lookup_rounds=11,
     lookup_seconds=0.3,
     misses=100,
+    http_processes=(1, 2),
     http_rounds=5,
     http_seconds=1.5,
     load_users=100_000,
@@ -58,16 +61,17 @@ QUICK: Final = Plan(
     lookup_rounds=3,
     lookup_seconds=0.05,
     misses=30,
+    http_processes=(1,),
     http_rounds=2,
     http_seconds=0.4,
     load_users=10_000,
     load_rounds=1,
     load_seconds=1.0,
     load_warm_seconds=0.5,
-    sizes=(1_000, 10_000, 100_000),
+    sizes=(1_000, 10_000),
     growth_rounds=2,
     growth_seconds=0.1,
-    readers=(1, 2, 8),
+    readers=(1, 2, 4),
     deactivation_rounds=1,
     deactivations=30,
     renewal_rounds=1,

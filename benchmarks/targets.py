@@ -60,20 +60,24 @@ class Verdict:
         }
 
 
-NEAR_LOOKUP: Final = Target(
-    "look-up in process memory / `LocMemCache.get` of the same record", 1.0, False, "x"
+def _at_least(bound: float, name: str) -> Target:
+    return Target(name, bound, is_minimum=True, unit="x")
+
+
+def _at_most(bound: float, name: str, unit: str = "x") -> Target:
+    return Target(name, bound, is_minimum=False, unit=unit)
+
+
+NEAR_LOOKUP: Final = _at_most(
+    1.0, "look-up in process memory / `LocMemCache.get` of the same record"
 )
-REDIS_LOOKUP: Final = Target(
-    "look-up in Redis / bare redis-py GET of the same key", 1.25, False, "x"
+REDIS_LOOKUP: Final = _at_most(1.25, "look-up in Redis / bare redis-py GET of the same key")
+NEAR_OVER_STATELESS: Final = _at_least(1.10, "requests/s / token only, no user")
+REDIS_OVER_STATELESS: Final = _at_least(0.80, "requests/s, Redis alone / token only, no user")
+OVER_DATABASE: Final = _at_least(2.8, "requests/s / simplejwt, database 0 ms away")
+OVER_FAR_DATABASE: Final = _at_least(10.0, "requests/s / simplejwt, database 10 ms away")
+DEACTIVATION: Final = _at_most(
+    50.0, "deactivation seen by 4 busy processes, p99 after the response", unit="ms"
 )
-NEAR_OVER_STATELESS: Final = Target("requests/s / token only, no user", 1.10, True, "x")
-REDIS_OVER_STATELESS: Final = Target(
-    "requests/s, Redis alone / token only, no user", 0.80, True, "x"
-)
-OVER_DATABASE: Final = Target("requests/s / simplejwt, database 0 ms away", 2.8, True, "x")
-OVER_FAR_DATABASE: Final = Target("requests/s / simplejwt, database 10 ms away", 10.0, True, "x")
-DEACTIVATION: Final = Target(
-    "deactivation seen by 4 busy processes, p99 after the response", 50.0, False, "ms"
-)
-QUERIES: Final = Target("queries per 1,000 requests, Zipf, 1 % writes", 10.0, False)
-REDIS_BYTES: Final = Target("bytes per user in Redis / the record's own fields", 1.3, False, "x")
+QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1 % writes", unit="")
+REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own fields")

@@ -15,11 +15,11 @@ class Zipf:
         """Sum the weights up once."""
         self._ranks = range(count)
         self._sums = list(accumulate(rank**-exponent for rank in range(1, count + 1)))
-        self._random = random
+        self.random = random
 
     def draw(self, count: int) -> Sequence[int]:
         """Return that many ranks, one independent of the other."""
-        return self._random.choices(self._ranks, cum_weights=self._sums, k=count)
+        return self.random.choices(self._ranks, cum_weights=self._sums, k=count)
 
 
 def expiries_per_thousand(

@@ -22,12 +22,12 @@ def draw_lookups(outcome: Outcome) -> Figure:
 def draw_http(outcome: Outcome) -> Figure:
     """Draw requests per second, for one worker process and for two."""
     panels = [panel for panel in outcome.panels if panel.title.startswith("Requests/s")]
-    figure, both = make_axes(len(panels), inches=(10, 3.8))
+    figure, both = make_axes(len(panels), inches=(5 * len(panels), 3.8))
     for axes, panel in zip(both, panels, strict=True):
         draw_groups(axes, panel, title=panel.title)
         axes.set_xticks(range(len(panel.columns)), [_shorten(name) for name in panel.columns])
     handles, labels = both[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(panels), frameon=False)
     return figure
 
 

@@ -16,8 +16,6 @@ from benchmarks.inside.lookups import LOOKUPS
 from benchmarks.ledger import Ledger
 from benchmarks.zipf import Zipf
 
-WRITE_SHARE: Final = 0.01
-EXPONENT: Final = 1.0
 BATCH: Final = 100
 """Requests between two looks at the clock."""
 
@@ -37,13 +35,15 @@ class Counts:
 class Worker:
     """One thread's share of the load. A user's version is his `token_version`."""
 
-    def __init__(self, lookup: str, first_id: int, users: int, ledger: Ledger, seed: int) -> None:
-        """Draw the same users for the same seed."""
+    def __init__(
+        self, lookup: str, first_id: int, zipf: Zipf, write_share: float, ledger: Ledger
+    ) -> None:
+        """Take what is drawn from; the same draws make the same requests."""
         self._look_up: Callable[[int], Any] = LOOKUPS[lookup]
         self._first_id = first_id
+        self._zipf = zipf
+        self._write_share = write_share
         self._ledger = ledger
-        self._random = Random(seed)
-        self._zipf = Zipf(users, EXPONENT, self._random)
         self._queries = 0
 
     def run(self, ended: threading.Event) -> Counts:
@@ -52,7 +52,7 @@ class Worker:
         with connection.execute_wrapper(self._count_query):
             while not ended.is_set():
                 for user in self._zipf.draw(BATCH):
-                    if self._random.random() < WRITE_SHARE:
+                    if self._zipf.random.random() < self._write_share:
                         self._write(user)
                         counts.writes += 1
                         counts.write_queries += self._take_queries()
@@ -89,6 +89,8 @@ def make_load(
     lookup: str,
     first_id: int,
     users: int,
+    exponent: float,
+    write_share: float,
     ledger: str,
     process: int,
     threads: int,
@@ -98,10 +100,8 @@ def make_load(
     """Read and write for so long in so many threads, and return the sum of their counts."""
     shared = Ledger(Path(ledger), users=users, process=process)
     ended = threading.Event()
-    workers = [
-        Worker(lookup, first_id, users, shared, seed * threads + number)
-        for number in range(threads)
-    ]
+    draws = [Zipf(users, exponent, Random(seed * threads + n)) for n in range(threads)]
+    workers = [Worker(lookup, first_id, zipf, write_share, shared) for zipf in draws]
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         runs = [pool.submit(worker.run, ended) for worker in workers]

@@ -35,7 +35,7 @@ def measure_crowd(ground: Ground, plan: Plan, tiers: dict[str, Callable[[], Chil
                 for label, crowd in children.items():
                     rates[label].append(_read(crowd[:readers], known, plan.growth_seconds))
             for label, values in rates.items():
-                panel.add(label, f"{readers} process{'es'[: 2 * (readers > 1)]}", values)
+                panel.add(label, f"{readers} process{'es' if readers > 1 else ''}", values)
     return panel
 
 

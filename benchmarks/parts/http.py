@@ -7,7 +7,7 @@ from benchmarks.child import Child
 from benchmarks.contenders import DATABASE, NEAR, REDIS, STATELESS, Contender
 from benchmarks.ground import THREADS, Ground
 from benchmarks.outcome import Outcome
-from benchmarks.parts.race import PROCESSES, USERS, Race
+from benchmarks.parts.race import USERS, Race, spell_processes
 from benchmarks.plan import Plan
 from benchmarks.spelling import spell
 from benchmarks.targets import (
@@ -36,8 +36,8 @@ COMPARISONS: Final[tuple[tuple[Target, Contender, Contender, int], ...]] = (
 """Whose requests per second are divided by whose, the database so many milliseconds away."""
 REMARKS: Final = """
 - `GET /auth/verify`, the product's own view and middleware for all; only the authentication class
-  differs. gunicorn, gthread, {threads} threads per worker process, and as many kept-alive
-  connections; {users} users, each with a token, all warm.
+  differs. gunicorn, gthread, {threads} threads per worker process, as the product's server has by
+  default, and as many kept-alive connections; {users} users, each with a token, all warm.
 - The client is a process of its own on bare sockets (`benchmarks/web/generator.py`); it took at
   most {cpu:.2f} of a core.
 - The distance of the database is a round trip, made by a proxy that holds everything back by half
@@ -62,18 +62,22 @@ def measure(ground: Ground, plan: Plan) -> Outcome:
             for ms in phase:
                 distance.set_round_trip(ms)
                 trips[ms] = distance.measure(ground.superuser_url)
-            for processes in PROCESSES:
+            for processes in plan.http_processes:
                 race.run(processes, distance, phase)
     return Outcome(
-        "http", "Over HTTP", list(race.panels.values()), _judge(race), _remark(race, trips)
+        "http", "Over HTTP", list(race.panels.values()), _judge(race, plan), _remark(race, trips)
     )
 
 
-def _judge(race: Race) -> list[Verdict]:
+def _judge(race: Race, plan: Plan) -> list[Verdict]:
     return [
-        Verdict(target, setting, race.rate(processes, mine, ms).over(race.rate(processes, its, ms)))
+        Verdict(
+            target,
+            spell_processes(processes),
+            race.rate(processes, mine, ms).over(race.rate(processes, its, ms)),
+        )
         for target, mine, its, ms in COMPARISONS
-        for processes, setting in PROCESSES.items()
+        for processes in plan.http_processes
     ]
 
 

@@ -6,7 +6,16 @@ from typing import Final
 
 from benchmarks import ledger
 from benchmarks.child import Child
-from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, NEAR, PICKLED, REDIS, Contender
+from benchmarks.contenders import (
+    CACHALOT,
+    CACHEOPS,
+    DATABASE,
+    NEAR,
+    PICKLED,
+    REDIS,
+    TTL_SECONDS,
+    Contender,
+)
 from benchmarks.ground import THREADS, Ground
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
@@ -14,15 +23,16 @@ from benchmarks.targets import QUERIES, Verdict
 from benchmarks.zipf import expiries_per_thousand
 
 PROCESSES: Final = 2
-TTL_SECONDS: Final = 300
 EXPONENT: Final = 1.0
+WRITE_SHARE: Final = 0.01
 PER_THOUSAND: Final = 1000
 PER_MILLION: Final = 1_000_000
 SHOWN_RATES: Final = (1_000, 10_000)
 REMARKS: Final = """
 - {processes} processes of {threads} threads for each. A request is a look-up by id of one of
-  {users:,} users, of whom the n-th is asked for 1/n as often as the first. 1 % are writes instead:
-  a transaction that locks, loads and saves the row. Queries are those of the requests that read.
+  {users:,} users, of whom the n-th is asked for 1/n as often as the first. {writes:.0%} are writes
+  instead: a transaction that locks, loads and saves the row. Queries are those of the requests that
+  read.
 - Stale is a read that began after a write was acknowledged, in whichever process, and showed less:
   {seen}.
 - Before it is measured, all users are put into the cache (not into cachalot, which its first write
@@ -93,6 +103,8 @@ def _run(ground: Ground, camp: Camp, plan: Plan, seconds: float, *, seed: int) -
             lookup=camp.lookup,
             first_id=ground.first_id,
             users=plan.load_users,
+            exponent=EXPONENT,
+            write_share=WRITE_SHARE,
             ledger=camp.ledger,
             process=number,
             threads=THREADS,
@@ -133,6 +145,7 @@ def _remark(camps: list[Camp], plan: Plan) -> str:
         processes=PROCESSES,
         threads=THREADS,
         users=plan.load_users,
+        writes=WRITE_SHARE,
         seen="; ".join(seen),
         warm_seconds=plan.load_warm_seconds,
         ttl=TTL_SECONDS,

@@ -15,7 +15,6 @@ from benchmarks.web.distance import Distance
 from benchmarks.web.server import BenchmarkServer
 
 USERS: Final = 400
-PROCESSES: Final = {1: "1 worker process", 2: "2 worker processes"}
 PATHS: Final[dict[Contender, str]] = {
     NEAR: "/auth/verify",
     REDIS: "/auth/verify",
@@ -41,8 +40,8 @@ class Race:
         self._client = client
         self._tokens = mint_tokens(ground.first_id, USERS, ground.signing_key)
         self.panels = {
-            (figure, processes): Panel(f"{title}, {PROCESSES[processes]}")
-            for processes in PROCESSES
+            (figure, processes): Panel(f"{title}, {spell_processes(processes)}")
+            for processes in plan.http_processes
             for figure, title in FIGURES.items()
         }
         self.most_cpu = 0.0
@@ -110,6 +109,11 @@ class Race:
         for figure in FIGURES:
             panel = self.panels[figure, processes]
             panel.add(label, column, [answer[figure] for answer in rounds])
+
+
+def spell_processes(count: int) -> str:
+    """Return `2 worker processes`."""
+    return f"{count} worker process{'es' if count > 1 else ''}"
 
 
 def _spell_distance(ms: int) -> str:
