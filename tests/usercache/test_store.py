@@ -17,7 +17,8 @@ from usercache.codec import Codec, Values
 from usercache.conf import conf
 from usercache.keys import LEASE
 from usercache.local import LocalTier
-from usercache.reader import FIRST_PAUSE_SECONDS, Sought
+from usercache.reader import FIRST_PAUSE_SECONDS
+from usercache.sought import Sought
 from usercache.stats import Stats
 from usercache.store import Store
 from usercache.tiers import new_lease
