@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test fleet check format clean
+.PHONY: help run serve test fleet bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +34,18 @@ run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.
 serve: $(PRODUCTION_STAMP) ## Serve as in production, or say what is missing for it
 	$(BIN)/python -m hiremebahamas.server
 
+# Each of them has servers of its own; servers that were given are used by one.
+TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)
+test: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
-	$(BIN)/python -m pytest --stack=servers
-	$(BIN)/python -m pytest --stack=embedded
+	$(PYTEST) --stack=servers
+	$(PYTEST) --stack=embedded
 
 fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
 	$(BIN)/python -m tests.fleet $(FLEET)
+
+bench: $(DEVELOPMENT_STAMP) ## Measure against other ways to get a user, for ten minutes
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # As in production, with servers that no check talks to.
 check: export DEBUG := False

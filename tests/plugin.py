@@ -1,5 +1,6 @@
 """The pytest plugin that gives the settings their servers, before pytest-django imports them."""
 
+import argparse
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     try:
         if options.stack == "embedded" or options.help or options.version:
             _provide_embedded(early_config)  # the quicker one, since conftest wants settings
+        elif _distributes(options):
+            _leave_servers_to_workers(early_config)
         else:
             _provide_servers(early_config)
     except ServerUnavailableError as error:
@@ -58,6 +61,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     server_items = [i for i in items if any(map(i.get_closest_marker, SERVER_MARKERS))]
     config.hook.pytest_deselected(items=server_items)
     items[:] = [item for item in items if item not in server_items]
+
+
+def _distributes(options: argparse.Namespace) -> bool:
+    # xdist's own process, which runs no test: each of its workers has servers of its own.
+    return bool(options.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
+
+
+def _leave_servers_to_workers(config: pytest.Config) -> None:
+    if given := [name for name in SERVER_VARIABLES if os.environ.get(name)]:
+        raise pytest.UsageError(
+            f"Workers can't share a server: unset {' and '.join(given)}, or run with -n 0."
+        )
+    stack = Stack([])
+    config.add_cleanup(stack.stop)
+    _provide_environment(stack, {})
+    config.stash[HEADER] = "PostgreSQL and Redis (each worker's own)"
 
 
 def _provide_servers(config: pytest.Config) -> None:

@@ -48,6 +48,8 @@ DELAY_SECONDS: Final = 1.0
 """From a hit to the look at its row, and from there to a second look where they differ."""
 ROOM: Final = 1000
 """Hits that may wait to be compared; those that come when it is full aren't."""
+JOIN_SECONDS: Final = 1.0
+"""How long the end of a process may wait for a comparison that is under way."""
 MILLISECONDS: Final = 1000
 
 
@@ -132,6 +134,8 @@ class Audit:
         """Judge no more; what still waits isn't counted."""
         self._ended.set()
         self._samples.put(None)
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
 
     def _judge(self, sample: Sample) -> str | None:
         row = sample.load()
@@ -153,7 +157,7 @@ class Audit:
         self._stats.note_maximum(AUDIT_WORST_MS, age_ms)
         logger.warning(
             "The record under %s (%s) is not what the database has: %s. It was filled %.1f s ago, "
-            "and is dropped.",
+            "and is dropped now.",
             sample.key,
             sample.found.tier,
             _describe_difference(sample.codec, row, served.values),
@@ -191,4 +195,4 @@ def _describe_difference(codec: Codec, row: Values | None, served: Values | None
     if row is None or served is None:
         return "there is such a user" if served is None else "there is no such user"
     pairs = zip(codec.fields, row, served, strict=True)
-    return ", ".join(name for name, ours, theirs in pairs if ours != theirs) + " differ"
+    return "it differs in " + ", ".join(name for name, ours, cached in pairs if ours != cached)

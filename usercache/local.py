@@ -1,5 +1,6 @@
 """The tier of this process alone: Django's LocMemCache, under a lock that keeps leases true."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +24,16 @@ class LocalTier:
 
     name = "local"
 
-    def __init__(self, cache: LocMemCache, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        cache: LocMemCache,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random.random,
+    ) -> None:
         """Wrap the cache; the same object must serve all threads."""
         self._cache = cache
         self._clock = clock
+        self._random = random
         self._lock = threading.Lock()
         self._barriers: dict[str, dict[bytes, float]] = {}
 
@@ -100,7 +107,9 @@ class LocalTier:
         return None
 
     def _bound(self, ttl_ms: int) -> float:
-        return min(ttl_ms / MILLISECONDS, conf.USERCACHE_LOCAL_TTL_SECONDS)
+        # Less a random part of its own: what an outage brings here at once shouldn't leave at once.
+        jitter = 1 - conf.USERCACHE_TTL_JITTER * self._random()
+        return min(ttl_ms / MILLISECONDS, conf.USERCACHE_LOCAL_TTL_SECONDS * jitter)
 
     def _is_barred(self, key: str) -> bool:
         now = self._clock()

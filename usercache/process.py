@@ -149,6 +149,7 @@ def begin(**_kwargs: Any) -> None:
 def follow_settings(setting: str, **_kwargs: Any) -> None:
     """Make store and codec anew where a test overrides what they were made from."""
     if setting in ("AUTH_USER_MODEL", "CACHES") or setting.startswith("USERCACHE_"):
+        conf.read_again()
         get_codec.cache_clear()
         get_verified_tokens.cache_clear()
         PROCESS.stop()

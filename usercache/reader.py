@@ -12,7 +12,7 @@ which only costs a fill. `CAVEATS.md` says what is left open.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from django.db import Error as AnyDatabaseError
 
@@ -20,6 +20,7 @@ from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.guard import UnavailableError
 from usercache.keys import ABSENT_USER, BARRIER, LEASE, pk_of
+from usercache.sought import Sought, SoughtMany
 from usercache.stats import (
     FILLS,
     FILLS_REFUSED,
@@ -35,29 +36,6 @@ logger = logging.getLogger(__name__)
 MILLISECONDS: Final = 1000
 FIRST_PAUSE_SECONDS: Final = 0.002
 """How long to wait for another's load before looking again; it doubles each time."""
-
-
-class Sought(NamedTuple):
-    """One user who is looked for."""
-
-    key: str
-    codec: Codec
-    load: Callable[[], Values | None]
-    may_fill: Callable[[], bool]
-    """Whether what is loaded now is sure to be committed; asked once nothing was found."""
-    began: float
-    """From `time.perf_counter()`."""
-
-
-class SoughtMany(NamedTuple):
-    """Several users who are looked for together."""
-
-    keys: Sequence[str]
-    codec: Codec
-    load: Callable[[Sequence[str]], dict[str, Values]]
-    """Takes the keys of some of them; leaves out those of whom there is no row."""
-    may_fill: Callable[[], bool]
-    began: float
 
 
 class Reader:
@@ -90,7 +68,7 @@ class Reader:
         finds a barrier, or may not fill, waits for nobody and writes nothing.
         """
         key, codec = sought.key, sought.codec
-        pauses = _pauses(conf.USERCACHE_LEASE_WAIT_SECONDS)
+        pauses: Iterator[float] | None = None
         held = tier.get(key)
         while True:
             kind = held[:1] if held is not None else None
@@ -103,6 +81,7 @@ class Reader:
             if kind == BARRIER or not sought.may_fill():
                 break
             if kind == LEASE:
+                pauses = pauses or _pauses(conf.USERCACHE_LEASE_WAIT_SECONDS)
                 pause = next(pauses, None)
                 if pause is None:
                     break

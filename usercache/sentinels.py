@@ -137,13 +137,21 @@ class PrimaryPool(SentinelConnectionPool):
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """Return a connection to the primary, as of the last check."""
+        self._check_when_due()
+        return super().get_connection(*args, **options)
+
+    def owns_connection(self, connection: Any) -> bool:
+        """Say whether it leads to the primary, as of the last check."""
+        self._check_when_due()
+        return bool(super().owns_connection(connection))  # type: ignore[no-untyped-call]  # redis-py's
+
+    def _check_when_due(self) -> None:
         now = time.monotonic()
         if now >= self._check_at:
             # Two threads may come at once; then they both ask.
             self._check_at = now + CHECK_SECONDS
             with suppress(RedisConnectionError):  # at the end of the process there are no threads
                 start_thread("usercache-sentinel", self._check)
-        return super().get_connection(*args, **options)
 
     def _check(self) -> None:
         with suppress(RedisError):  # whoever needs another connection will hear of it

@@ -15,7 +15,8 @@ from usercache.guard import GuardedTier, UnavailableError
 from usercache.keys import BARRIER, LEASE, pk_of
 from usercache.local import LocalTier
 from usercache.near import NearTier, Ticket
-from usercache.reader import Reader, Sought, SoughtMany
+from usercache.reader import Reader
+from usercache.sought import Sought, SoughtMany
 from usercache.stats import INVALIDATIONS, NEAR, Stats
 from usercache.tiers import Tier
 

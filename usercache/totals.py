@@ -43,17 +43,18 @@ class Totals:
     def read(self, minutes: Sequence[int], hours: Sequence[int]) -> Reading | None:
         """Return the slices that begin then and all else; None where Redis can't be asked.
 
-        Four round trips, and one more for each 30 slices; however Redis fails, one timeout.
+        Four round trips, and one more for each 30 slices that were not read in the last minute;
+        however Redis fails, one timeout.
         """
 
         def ask(tier: SharedTier) -> Reading:
-            state = tier.get_state()
-            totals, processes = tier.figures.read_totals(self._clock())
+            state, now = tier.get_state(), self._clock()
+            totals, processes = tier.figures.read_totals(now)
             return Reading(
                 totals,
                 processes,
-                tier.figures.read_slices(minutes, MINUTE_SECONDS),
-                tier.figures.read_slices(hours, HOUR_SECONDS),
+                tier.figures.read_slices(minutes, MINUTE_SECONDS, now),
+                tier.figures.read_slices(hours, HOUR_SECONDS, now),
                 state,
             )
 

@@ -20,8 +20,8 @@ from usercache.codec import Codec, Values, get_codec
 from usercache.identifiers import clean_pk, identifiers_of, normalise, spell_pointers
 from usercache.keys import pointer_key, record_key
 from usercache.process import get_store
-from usercache.reader import Sought, SoughtMany
 from usercache.rows import READ_ONLY_MARK, build, load, load_many, load_pk, may_fill
+from usercache.sought import Sought, SoughtMany
 from usercache.store import CachedState
 from usercache.writes import Write
 

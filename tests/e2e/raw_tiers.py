@@ -1,6 +1,6 @@
 """The two tiers as an intruder sees them: keys and bytes, past our code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, cast
 
@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.servers.redis_server import RedisServer
 from usercache.codec import get_codec
-from usercache.keys import record_key
+from usercache.keys import USERS_PATTERN, record_key
 
 END: Final = "end-of-watch"
 
@@ -40,7 +40,7 @@ class RawRedis:
         with self._server.client() as client:
             return {
                 key.decode().removeprefix(self._prefix): cast(bytes, client.get(key))
-                for key in client.scan_iter(_type="string")
+                for key in client.scan_iter(f"{self._prefix}{USERS_PATTERN}", _type="string")
             }
 
     def write(self, key: str, value: bytes) -> None:
@@ -87,8 +87,13 @@ class RawLocalTier:
 
 def _read_any(client: Redis, key: bytes) -> bytes:
     # Not DUMP, which compresses.
-    if client.type(key) == b"hash":
-        return repr(client.hgetall(key)).encode()
+    readers: dict[bytes, Callable[[], object]] = {
+        b"hash": lambda: client.hgetall(key),
+        b"zset": lambda: client.zrange(key, 0, -1, withscores=True),
+    }
+    kind = cast(bytes, client.type(key))
+    if kind in readers:
+        return repr(readers[kind]()).encode()
     return cast(bytes, client.get(key))
 
 

@@ -1,6 +1,7 @@
 """Who can write to a cache can't make the product believe what he writes."""
 
 import time
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from accounts.administration import deactivate_user
 from accounts.models import User
 from tests.cast import client_of
 from tests.e2e.raw_tiers import RawTier, decode
-from usercache.codec import HEADER_BYTES, SHAPE_BYTES, Codec, get_codec
+from usercache.codec import HEADER_BYTES, RAW_DEFLATE, SHAPE_BYTES, Codec, get_codec
 from usercache.conf import conf
 from usercache.keys import ABSENT_USER, record_key
 from usercache.process import get_store
@@ -39,9 +40,11 @@ def as_bob(bob: User) -> APIClient:
 
 def promote(entry: bytes) -> bytes:
     """Make an admin of the user in this record, and leave its signature as it is."""
-    filled_at_ms, *values = msgspec.msgpack.decode(entry[HEADER_BYTES:])
+    packed = zlib.decompress(entry[HEADER_BYTES:], wbits=RAW_DEFLATE)
+    filled_at_ms, *values = msgspec.msgpack.decode(packed)
     values[get_codec().fields.index("is_admin")] = True
-    return entry[:HEADER_BYTES] + msgspec.msgpack.encode((filled_at_ms, *values))
+    forged = msgspec.msgpack.encode((filled_at_ms, *values))
+    return entry[:HEADER_BYTES] + zlib.compress(forged, wbits=RAW_DEFLATE)
 
 
 def sign_with_another_key(key: str, entry: bytes) -> bytes:
@@ -109,6 +112,6 @@ def test_record_that_is_put_back_late_is_refused(
     deactivate_user(user_id=bob.pk)
     assert as_bob.get("/auth/verify").status_code == 401
     later = time.time() + conf.USERCACHE_TTL_SECONDS + 1
-    monkeypatch.setattr(get_store(), "_clock", lambda: later)
+    monkeypatch.setattr(get_store()._reader, "_clock", lambda: later)
     raw_tier.write(key, old)
     assert as_bob.get("/auth/verify").status_code == 401

@@ -24,8 +24,9 @@ CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version"}
 
 
 @pytest.fixture
-def tour(dora: User, settings: Settings, tmp_path: Path) -> Tour:
-    """Prepare a walk through everything, with a folder for its uploads."""
+def tour(dora: User, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tour:
+    """Prepare a walk through everything, with a folder for its uploads, and plain records."""
+    monkeypatch.setattr("usercache.codec.COMPRESSION_LEVEL", 0)
     settings.MEDIA_ROOT = tmp_path
     return Tour(dora)
 

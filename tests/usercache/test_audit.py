@@ -8,6 +8,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.concurrency import run_together
+from tests.usercache.nearness import bring_near
 from tests.waiting import wait_until
 from usercache import audit
 from usercache.audit import Sample
@@ -18,6 +19,7 @@ from usercache.stats import (
     AUDIT_MISMATCHED,
     AUDIT_UNDECIDED,
     AUDIT_WORST_MS,
+    NEAR,
     Stats,
 )
 from usercache.store import Store
@@ -86,10 +88,29 @@ def test_stale_record_is_a_mismatch_and_is_dropped(
     else:
         write_past_the_cache(alice, first_name="Alicia")
     assert judge(store, sample) == {AUDIT_CHECKED: 1, AUDIT_MISMATCHED: 1}
-    assert ("there is no such user" if is_deleted else "first_name differ") in caplog.text
+    assert ("there is no such user" if is_deleted else "differs in first_name.") in caplog.text
     assert "Alic" not in caplog.text
     assert inspect_user(alice.pk).state == "nothing"
     assert next(iter(store.stats.read().values())).maxima[AUDIT_WORST_MS] >= 0
+
+
+@pytest.mark.redis
+def test_near_hit_is_held_to_what_would_be_served_now(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, alice: User
+) -> None:
+    """A record that only process memory still has is stale like any other, and is dropped there."""
+    settings.USERCACHE_NEAR_MAX_ENTRIES, settings.USERCACHE_AUDIT_SHARE = 100, 1.0
+    samples, store = list[Sample](), get_store()
+    monkeypatch.setattr(store.audit, "add", samples.append)
+    bring_near(alice.pk, lambda: get_user_by_id(alice.pk))
+    get_user_by_id(alice.pk)
+    sample = samples[-1]
+    assert sample.found.tier == NEAR
+    write_past_the_cache(alice, first_name="Alicia")
+    assert judge(store, sample) == {AUDIT_CHECKED: 1, AUDIT_MISMATCHED: 1}
+    found = get_user_by_id(alice.pk)
+    assert found is not None
+    assert found.first_name == "Alicia"
 
 
 def test_write_after_the_hit_explains_a_difference(

@@ -270,7 +270,8 @@ def test_hanging_cluster(servers: ClusterServers, client: ClusterRedis) -> None:
     for node in servers.nodes:
         node.pause()
     try:
-        operations = [lambda: client.get(KEY), lambda: set_and_get(client)] * 2
+        ways = [lambda: client.get(KEY), lambda: set_and_get(client), client.info_of_primaries]
+        operations = ways * 2
         with ThreadPoolExecutor(len(operations)) as pool:
             waits = pool.map(lambda f: seconds_to_fail(f, RedisTimeoutError), operations)
             assert max(waits) < BARELY_ONE_TIMEOUT
@@ -358,6 +359,12 @@ def test_tags_are_of_all_primaries(servers: ClusterServers, client: ClusterRedis
         servers.owner_of(key_slot(tag.strip("{}").encode())) for tag in client.get_primaries()
     ]
     assert len(owners) == len(set(owners)) == len(servers.primaries())
+
+
+def test_info_is_of_all_primaries(servers: ClusterServers, client: ClusterRedis) -> None:
+    """Each says of itself how it is."""
+    ports = {info["tcp_port"] for info in client.info_of_primaries()}
+    assert ports == {server.port for server in servers.primaries()}
 
 
 def test_factory_of_another_kind(settings: Settings) -> None:

@@ -1,14 +1,15 @@
 """Entries: what goes in comes out, and nothing else is believed."""
 
 import datetime
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import User
-from usercache.codec import HEADER_BYTES, Codec, UnreadableEntryError
-from usercache.keys import record_key
+from usercache.codec import HEADER_BYTES, RAW_DEFLATE, Codec, UnreadableEntryError
+from usercache.keys import RECORD, record_key
 
 FIELDS = ("id", "email", "phone", "is_active", "created_at")
 KEY = record_key(7)
@@ -93,3 +94,14 @@ def test_entry_is_small(codec: Codec) -> None:
     entry = codec.encode(KEY, reorder(codec, VALUES), NOW_MS)
     assert HEADER_BYTES == 21
     assert len(entry) < HEADER_BYTES + len(b"alice@example.com") + 40
+
+
+def test_signed_content_that_is_broken_is_a_miss() -> None:
+    """What we signed ourselves and can't read, as another version's, is told by its reason."""
+    codec = Codec(User, ("id", "email"), "k" * 32)
+    for payload in (b"", b"not deflated", zlib.compress(b"not packed", wbits=RAW_DEFLATE)):
+        signature = codec._sign("user:id:7", RECORD, payload)
+        entry = b"".join((RECORD, codec._shape, signature, payload))
+        with pytest.raises(UnreadableEntryError) as raised:
+            codec.decode("user:id:7", entry)
+        assert raised.value.reason == "content"

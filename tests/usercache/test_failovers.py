@@ -19,6 +19,7 @@ from tests.deployments import PASSWORD, QUOTED_PASSWORD, SENTINEL_PASSWORD, Depl
 from tests.servers.redis_cluster import ClusterServers, ask
 from tests.servers.redis_server import RedisServer
 from tests.servers.sentinel_set import SERVICE, SentinelSet
+from tests.usercache.nearness import bring_near, is_near
 from tests.waiting import wait_until
 from usercache import shared
 from usercache.breaker import Breaker
@@ -222,9 +223,15 @@ def test_primary_killed_under_load(redis: Replicated, users: list[User]) -> None
     assert inspect_user(users[0].pk).state in ("record", "barrier")
 
 
-def test_primary_is_replaced_while_it_is_up(redis: Replicated, alice: User) -> None:
-    """Whoever was connected to it goes on with the new one, and doesn't read from a replica."""
-    assert first_name(alice) == "Alice"
+def test_primary_is_replaced_while_it_is_up(
+    redis: Replicated, settings: Settings, alice: User
+) -> None:
+    """Whoever was connected to it goes on with the new one, and doesn't read from a replica.
+
+    What is in process memory is given up with the line to the old one.
+    """
+    settings.USERCACHE_NEAR_MAX_ENTRIES = 10
+    bring_near(alice.pk, lambda: first_name(alice))
     old = redis.primary_of(full_key(alice.pk))
     new = redis.replica_of(old)
     redis.switch(old)
@@ -236,6 +243,9 @@ def test_primary_is_replaced_while_it_is_up(redis: Replicated, alice: User) -> N
     assert first_name(alice) == "Alicia"
     assert inspect_user(alice.pk)[:2] == ("redis", "record")
     assert ask(new, "EXISTS", full_key(alice.pk)) == 1
+    bring_near(alice.pk, lambda: first_name(alice))
+    ask(new, "DEL", full_key(alice.pk))
+    wait_until(lambda: not is_near(alice.pk), "the new primary is heard")
 
 
 def is_in_use(server: RedisServer, pk: int) -> bool:

@@ -16,7 +16,7 @@ from usercache.codec import Codec, Values
 from usercache.figures.shared import Parcel
 from usercache.figures.slices import Slice
 from usercache.process import get_store
-from usercache.reader import Sought
+from usercache.sought import Sought
 from usercache.store import Store
 from usercache.tiers import new_token
 from usercache.totals import Totals

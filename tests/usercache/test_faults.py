@@ -15,8 +15,9 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.server import find_free_port
 from tests.usercache.clocks import Clock
 from usercache import shared
-from usercache.breaker import Breaker
+from usercache.breaker import FAILURES_TO_OPEN, Breaker
 from usercache.process import get_store
+from usercache.report import Status, take_snapshot
 from usercache.shared import SharedTier
 from usercache.tiers import new_lease
 from usercache.users import get_user_by_email, get_user_by_id, inspect_user, invalidate_all_users
@@ -342,6 +343,18 @@ def test_what_was_being_filled_stays_away_after_a_loss(
     loss(redis_server)
     assert not tier.fill({"user:id:1": (b"R the old row", 60_000)}, lease)
     assert tier.get("user:id:1") is None
+
+
+def test_refused_figures_leave_the_look_ups_alone(alice: User, redis_server: RedisServer) -> None:
+    """An ACL user without the rights for figures goes on with his look-ups, and is told."""
+    get_user_by_id(alice.pk)
+    with redis_server.client() as client:
+        client.acl_setuser("default", enabled=True, commands=["-info", "-hgetall"])
+    snapshot = [take_snapshot() for _ in range(FAILURES_TO_OPEN + 1)][-1]
+    assert snapshot.status is Status.DEGRADED
+    assert "README" in snapshot.reasons[0]
+    assert breaker().is_closed
+    assert inspect_user(alice.pk).state == "record"
 
 
 def test_unreachable_redis_is_said(alice: User, redis_server: RedisServer) -> None:

@@ -20,7 +20,7 @@ from usercache.conf import conf
 from usercache.listener import Listener
 from usercache.near import NearTier
 from usercache.process import PROCESS, get_store
-from usercache.reader import Sought
+from usercache.sought import Sought
 from usercache.store import Store
 from usercache.tiers import new_token
 

@@ -12,11 +12,13 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.usercache.clocks import Clock
+from usercache import local as local_tier
 from usercache.codec import Codec, Values
 from usercache.conf import conf
 from usercache.keys import LEASE
 from usercache.local import LocalTier
-from usercache.reader import FIRST_PAUSE_SECONDS, Sought
+from usercache.reader import FIRST_PAUSE_SECONDS
+from usercache.sought import Sought
 from usercache.stats import Stats
 from usercache.store import Store
 from usercache.tiers import new_lease
@@ -200,3 +202,12 @@ def test_ttl_is_jittered_downwards(store: Store, settings: Settings) -> None:
     assert store._reader.ttl_ms(300) == 270_000
     store._reader._random = lambda: 0.0
     assert store._reader.ttl_ms(300) == 300_000
+
+
+def test_local_ttl_is_jittered_too(settings: Settings) -> None:
+    """What came to process memory at once, as an outage brings it, doesn't leave at once."""
+    settings.USERCACHE_TTL_JITTER = 0.1
+    draws = iter([0.0, 0.5, 1.0])
+    tier = local_tier.connect(conf.USERCACHE_LOCAL_ALIAS)
+    tier._random = lambda: next(draws)
+    assert [tier._bound(300_000) for _ in range(3)] == [5.0, pytest.approx(4.75), 4.5]

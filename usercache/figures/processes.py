@@ -42,7 +42,7 @@ class SeenProcess(NamedTuple):
 def describe_process(token: str, started: float, breaker: str, near: str) -> ProcessState:
     """Return the state of this process."""
     return ProcessState(
-        token, socket.gethostname(), os.getpid(), _kind_of(sys.argv), started, breaker, near
+        token, socket.gethostname(), os.getpid(), kind_of(sys.argv), started, breaker, near
     )
 
 
@@ -69,8 +69,10 @@ def decode(states: list[tuple[bytes, float]], now: float) -> list[SeenProcess]:
     return sorted(newest.values(), key=lambda seen: (seen.state.host, seen.state.pid))
 
 
-def _kind_of(arguments: list[str]) -> str:
+def kind_of(arguments: list[str]) -> str:
+    """Return what a process of this command line runs: gunicorn, cache_relay, runserver."""
     # Never more of the command line than this: an option may be a secret.
-    program = Path(arguments[0]).name if arguments else ""
+    path = Path(arguments[0] if arguments else "")
+    program = path.parent.name if path.name == "__main__.py" else path.name
     is_management = program in ("manage.py", "django-admin")
     return arguments[1] if is_management and len(arguments) > 1 else program or "python"

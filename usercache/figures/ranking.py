@@ -5,16 +5,16 @@ from heapq import nlargest
 from typing import Final
 
 CAPACITY: Final = 500
-"""Users remembered. Whoever has more than a 500th of all hits is among them."""
+"""Users remembered at least, once there were so many; twice as many at most."""
 
 
 class Ranking:
     """Keep the users with the most hits, by the space-saving rule.
 
     A newcomer to a full ranking may have had as many hits before, unseen, as the last who was
-    dropped; he is ranked by these as well, and drops the last in turn. Only hits that were seen
-    are reported. Source: Metwally et al., Efficient Computation of Frequent and Top-k Elements
-    in Data Streams (2005).
+    dropped; he is ranked by these as well, so that who comes late can displace who comes no more.
+    Only hits that were seen are reported. The last half go at a time. Source: Metwally et al.,
+    Efficient Computation of Frequent and Top-k Elements in Data Streams (2005).
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -32,14 +32,14 @@ class Ranking:
             else:
                 self._at_most[user] = self._dropped_at + count
                 self._unseen[user] = self._dropped_at
-        if len(self._at_most) > self._capacity:
-            self._drop_last()
+        if len(self._at_most) > 2 * self._capacity:
+            self._drop_last_half()
 
     def at_least(self) -> dict[str, int]:
         """Return the hits that were seen of each user who is remembered."""
         return {user: count - self._unseen[user] for user, count in self._at_most.items()}
 
-    def _drop_last(self) -> None:
+    def _drop_last_half(self) -> None:
         kept = dict(nlargest(self._capacity, self._at_most.items(), key=lambda item: item[1]))
         dropped = (count for user, count in self._at_most.items() if user not in kept)
         self._dropped_at = max(self._dropped_at, *dropped)

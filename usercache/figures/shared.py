@@ -9,6 +9,7 @@ from redis import Redis
 from usercache import scripts
 from usercache.figures import processes
 from usercache.figures.processes import ProcessState, SeenProcess
+from usercache.figures.settled import SettledSlices
 from usercache.figures.slices import (
     HOUR_SECONDS,
     HOURS_KEPT_SECONDS,
@@ -46,6 +47,7 @@ class SharedFigures:
         """Use a client of the shared alias, under its prefix."""
         self._client = client
         self._prefix = prefix
+        self._settled = SettledSlices()
 
     def deliver(self, parcel: Parcel, now: float) -> None:
         """Add a batch, once however often it is sent, and note the state. One round trip."""
@@ -61,26 +63,19 @@ class SharedFigures:
         """Take a process off the list: it has ended. One round trip."""
         self._client.zrem(self._prefix + PROCESSES, processes.encode(state))
 
-    def read_slices(self, starts: Sequence[int], span_seconds: int) -> dict[int, Slice]:
-        """Return the slices that begin then, those that there are. A round trip for each 30."""
-        found = {}
-        for at in range(0, len(starts), SLICES_AT_A_TIME):
-            some = starts[at : at + SLICES_AT_A_TIME]
-            with self._client.pipeline(transaction=False) as pipe:
-                for start in some:
-                    pipe.hgetall(self._prefix + slice_key(start, span_seconds))
-                    pipe.zrevrange(
-                        self._prefix + ranking_key(start, span_seconds),
-                        0,
-                        USERS_READ - 1,
-                        withscores=True,
-                    )
-                answers = pipe.execute()
-            for start, fields, ranking in zip(some, answers[::2], answers[1::2], strict=True):
-                if fields:
-                    found[start] = Slice().read_fields(fields)
-                    found[start].ranking.add({user.decode(): int(n) for user, n in ranking})
-        return found
+    def read_slices(self, starts: Sequence[int], span_seconds: int, now: float) -> dict[int, Slice]:
+        """Return the slices that begin then, those that there are; they must not be changed.
+
+        A round trip for each 30, but for those that are settled and were read lately.
+        """
+        found = self._settled.recall(starts, span_seconds, now)
+        unknown = [start for start in starts if start not in found]
+        for at in range(0, len(unknown), SLICES_AT_A_TIME):
+            some = self._read_some(unknown[at : at + SLICES_AT_A_TIME], span_seconds)
+            for start, part in some.items():
+                self._settled.remember(start, span_seconds, part, now)
+            found |= some
+        return {start: part for start, part in found.items() if part is not None}
 
     def read_totals(self, now: float) -> tuple[Slice, list[SeenProcess]]:
         """Return what was ever counted, and who was heard of lately. One round trip."""
@@ -89,6 +84,21 @@ class SharedFigures:
             pipe.zrevrange(self._prefix + PROCESSES, 0, -1, withscores=True)
             fields, states = pipe.execute()
         return Slice().read_fields(fields), processes.decode(states, now)
+
+    def _read_some(self, starts: Sequence[int], span_seconds: int) -> dict[int, Slice | None]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for start in starts:
+                pipe.hgetall(self._prefix + slice_key(start, span_seconds))
+                ranking_of_start = self._prefix + ranking_key(start, span_seconds)
+                pipe.zrevrange(ranking_of_start, 0, USERS_READ - 1, withscores=True)
+            answers = pipe.execute()
+        found = dict[int, Slice | None]()
+        for start, fields, ranking in zip(starts, answers[::2], answers[1::2], strict=True):
+            part = Slice().read_fields(fields) if fields else None
+            if part is not None:
+                part.ranking.add({user.decode(): int(hits) for user, hits in ranking})
+            found[start] = part
+        return found
 
     def _spell(self, parcel: Parcel, now: float) -> tuple[list[str], list[Any]]:
         keys = [delivered_key(parcel.token), TOTALS]

@@ -4,14 +4,11 @@
 spells it for programs. A face needs nothing else, and computes nothing itself.
 """
 
-from usercache.report.gather import (
-    LONGEST_WINDOW_SECONDS,
-    SHORTEST_WINDOW_SECONDS,
-    take_snapshot,
-)
+from usercache.report.gather import take_snapshot
 from usercache.report.snapshot import SCHEMA_VERSION, Snapshot
 from usercache.report.spelling import as_json
 from usercache.report.status import Status
+from usercache.report.window import LONGEST_WINDOW_SECONDS, SHORTEST_WINDOW_SECONDS
 
 __all__ = [
     "LONGEST_WINDOW_SECONDS",

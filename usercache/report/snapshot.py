@@ -1,6 +1,6 @@
 """The shape of a snapshot. Moments are seconds since 1970; durations say their unit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -28,8 +28,11 @@ class Latency:
     p99_ms: float | None
 
     @classmethod
-    def of(cls, histogram: Histogram) -> Self:
-        """Take the figures from the histogram."""
+    def of_all(cls, histograms: Iterable[Histogram]) -> Self:
+        """Take the figures from the histograms together."""
+        histogram = Histogram()
+        for part in histograms:
+            histogram.add(part)
         seconds = (histogram.mean, *(histogram.quantile(part) for part in (0.5, 0.95, 0.99)))
         return cls(*(None if s is None else s * MILLISECONDS for s in seconds))
 

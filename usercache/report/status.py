@@ -19,6 +19,8 @@ MEMORY_FULL: Final = 0.9
 SLOW_MS: Final = 10.0
 """For one GET: about what the database itself would take."""
 NO_PERMISSION: Final = ERRORS_PREFIX + NoPermissionError.__name__
+WELL: Final = ("closed", "none", "")
+"""States of a breaker that are no reason to worry."""
 NO_EVICTION: Final = "noeviction"
 
 
@@ -72,20 +74,20 @@ def _describe_absence(signs: Signs, complaints: Sequence[str]) -> tuple[Status, 
 def _find_complaints(signs: Signs) -> Iterator[str]:
     if signs.mismatched:
         yield (
-            f"{signs.mismatched:,} compared hits were not what the database had: the log names "
-            "them, CAVEATS.md the known ways."
+            f"Hits that were not what the database had: {signs.mismatched:,}. The log names them, "
+            "CAVEATS.md the known ways."
         )
     yield from _check_outbox(signs)
     yield from _check_processes(signs.processes)
     if forged := signs.counts.get(UNREADABLE_PREFIX + "signature", 0):
         yield (
-            f"{forged:,} records were not signed with our key: somebody else writes to this "
+            f"Records that were not signed with our key: {forged:,}. Somebody else writes to this "
             "Redis, or processes have different USERCACHE_SIGNING_KEYs."
         )
     if signs.redis is not None:
         yield from _check_redis(signs.redis)
     if untimed := signs.counts.get(UNTIMED, 0):
-        yield f"{untimed:,} look-ups came too fast for their latency and user to be noted."
+        yield f"Look-ups that came too fast to note their latency and user: {untimed:,}."
 
 
 def _check_outbox(signs: Signs) -> Iterator[str]:
@@ -93,15 +95,15 @@ def _check_outbox(signs: Signs) -> Iterator[str]:
         yield "The database can't be asked, so only cached users are served."
     elif signs.outbox_waiting and signs.outbox_oldest_seconds > OUTBOX_LATE_SECONDS:
         yield (
-            f"{signs.outbox_waiting:,} invalidations wait in the outbox, the oldest for "
-            f"{signs.outbox_oldest_seconds:.0f} s: see that manage.py cache_relay runs."
+            f"Invalidations that wait in the outbox: {signs.outbox_waiting:,}, the oldest for "
+            f"{signs.outbox_oldest_seconds:.0f} s. See that manage.py cache_relay runs."
         )
 
 
 def _check_processes(processes: Sequence[SeenProcess]) -> Iterator[str]:
     for state, seen_seconds in processes:
         name = f"{state.kind} {state.pid} on {state.host}"
-        if state.breaker not in ("closed", ""):
+        if state.breaker not in WELL:
             yield f"{name} does without Redis (its breaker is {state.breaker})."
         elif seen_seconds > PROCESS_LATE_SECONDS:
             yield f"{name} was last heard of {seen_seconds:.0f} s ago: dead, or cut off from Redis."

@@ -6,8 +6,10 @@ from redis import Redis
 
 from tests.usercache.clocks import Clock
 from usercache.figures.processes import FORGOTTEN_AFTER_SECONDS, ProcessState
+from usercache.figures.settled import REMEMBERED_SECONDS, SETTLED_AFTER_SECONDS
 from usercache.figures.shared import USERS_KEPT, Parcel
 from usercache.figures.slices import HOUR_SECONDS, HOURS_KEPT_SECONDS, MINUTE_SECONDS, Slice
+from usercache.keys import ranking_key
 from usercache.process import get_store
 from usercache.stats import AUDIT_WORST_MS, MISSES
 from usercache.totals import Reading, Totals
@@ -78,6 +80,15 @@ def test_late_batch_counts_where_its_time_is_still_kept(totals: Totals, clock: C
     assert read(totals).totals.counts[MISSES] == 2
 
 
+def test_settled_slices_are_not_read_again(totals: Totals, clock: Clock) -> None:
+    """What can't change is remembered for a minute; what still can is read each time."""
+    steps = [(0, 1), (SETTLED_AFTER_SECONDS + 30, 2), (1, 2), (REMEMBERED_SECONDS, 4)]
+    for number, (seconds, expected) in enumerate(steps):
+        clock.now += seconds
+        totals.deliver(parcel(1 + number, {MINUTE: make_slice(1)}))
+        assert read(totals).minutes[MINUTE].counts[MISSES] == expected
+
+
 def test_everything_but_the_totals_expires(totals: Totals, redis_client: Redis) -> None:
     """No key is left for ever, and none of a minute longer than its two hours and a bit."""
     totals.deliver(Parcel("token", 1, {MINUTE: make_slice(1, alice=1)}, STATE, None))
@@ -91,14 +102,14 @@ def test_everything_but_the_totals_expires(totals: Totals, redis_client: Redis) 
     assert max(minutes) <= 2 * HOUR_SECONDS + MINUTE_SECONDS
 
 
-def test_rankings_are_bounded(totals: Totals) -> None:
-    """However many users there are, a ranking never has more than twice those it keeps."""
+def test_rankings_are_bounded(totals: Totals, redis_client: Redis) -> None:
+    """However many users there are, a ranking has at most twice those it keeps, the first ones."""
     for number in range(1, 9):
         hits = {f"{number}-{user}": user for user in range(1, 31)}
         totals.deliver(parcel(number, {MINUTE: make_slice(1, **hits)}))
-    assert (
-        USERS_KEPT[0] <= len(read(totals).minutes[MINUTE].ranking.at_least()) <= 2 * USERS_KEPT[0]
-    )
+    [key] = redis_client.scan_iter(f"*:{ranking_key(MINUTE, MINUTE_SECONDS)}")
+    assert USERS_KEPT[0] <= redis_client.zcard(key) <= 2 * USERS_KEPT[0]
+    assert max(read(totals).minutes[MINUTE].ranking.at_least().values()) == 30
 
 
 def test_processes_come_change_and_go(totals: Totals, clock: Clock) -> None:

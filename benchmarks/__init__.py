@@ -1,0 +1,1 @@
+"""How fast the cache is, beside what else one could use: `make bench`."""

@@ -1,0 +1,1 @@
+"""Plots of the figures, for light and dark pages alike."""

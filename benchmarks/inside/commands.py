@@ -1,0 +1,26 @@
+"""What a measured process can be told to do."""
+
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks.inside import deactivations, filling, load, lookups, renewal, writes
+
+COMMANDS: Final[dict[str, Callable[..., object]]] = {
+    command.__name__: command
+    for command in (
+        deactivations.deactivate,
+        deactivations.wait_to_listen,
+        deactivations.watch,
+        filling.fill,
+        filling.fill_cacheops,
+        filling.fill_pickled,
+        load.make_load,
+        lookups.look_up_all,
+        lookups.look_up_each,
+        lookups.prepare,
+        lookups.time_each_once,
+        lookups.time_lookups,
+        renewal.renew_under_load,
+        writes.time_writes,
+    )
+}

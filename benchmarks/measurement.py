@@ -1,0 +1,62 @@
+"""What was measured again and again: middle, spread and comparison."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+PERCENT = 100
+
+
+class Spread(NamedTuple):
+    """The middle of some rounds, and the quarters around it."""
+
+    median: float
+    low: float
+    """The first quartile."""
+    high: float
+    """The third."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of one contender, once per round."""
+
+    row: str
+    """Who, as in `cacheops`."""
+    column: str
+    """What, as in `10 ms away`."""
+    values: tuple[float, ...]
+
+    @property
+    def spread(self) -> Spread:
+        """Median and quartiles."""
+        return spread_of(self.values)
+
+    def over(self, other: "Series") -> tuple[float, ...]:
+        """Divide round by round: what slows the machine for a while slows both."""
+        return tuple(mine / its for mine, its in zip(self.values, other.values, strict=True))
+
+    def as_json(self) -> dict[str, Any]:
+        """Name all of it."""
+        return {
+            "row": self.row,
+            "column": self.column,
+            **self.spread._asdict(),
+            "rounds": list(self.values),
+        }
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Return the median and the quartiles, which a single value is all of."""
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return Spread(median(values), low, high)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that so many percent of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(1, math.ceil(len(ordered) * percent / PERCENT)) - 1]

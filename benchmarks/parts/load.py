@@ -1,0 +1,157 @@
+"""Many readers and a few writers: how often the database is asked, and what is seen too late."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks import ledger
+from benchmarks.child import Child
+from benchmarks.contenders import (
+    CACHALOT,
+    CACHEOPS,
+    DATABASE,
+    NEAR,
+    PICKLED,
+    REDIS,
+    TTL_SECONDS,
+    Contender,
+)
+from benchmarks.ground import THREADS, Ground
+from benchmarks.outcome import Outcome, Panel
+from benchmarks.plan import Plan
+from benchmarks.targets import QUERIES, Verdict
+from benchmarks.zipf import expiries_per_thousand
+
+PROCESSES: Final = 2
+EXPONENT: Final = 1.0
+WRITE_SHARE: Final = 0.01
+PER_THOUSAND: Final = 1000
+PER_MILLION: Final = 1_000_000
+SHOWN_RATES: Final = (1_000, 10_000)
+REMARKS: Final = """
+- {processes} processes of {threads} threads for each. A request is a look-up by id of one of
+  {users:,} users, of whom the n-th is asked for 1/n as often as the first. {writes:.0%} are writes
+  instead: a transaction that locks, loads and saves the row. Queries are those of the requests that
+  read.
+- Stale is a read that began after a write was acknowledged, in whichever process, and showed less:
+  {seen}.
+- Before it is measured, all users are put into the cache (not into cachalot, which its first write
+  empties), and each makes {warm_seconds:g} s of the same load.
+- Nothing runs out while it is measured. At a TTL of {ttl} s, records that run out would add
+  {expiries} to every cache here, by arithmetic (`benchmarks/zipf.py`); a longer TTL less.
+""".strip()
+
+
+@dataclass
+class Camp:
+    """One contender's processes, and what they counted round by round."""
+
+    contender: Contender
+    lookup: str
+    filling: str = ""
+    """The command that puts all users into its cache; empty where none would stay there."""
+    children: list[Child] = field(default_factory=list)
+    ledger: str = ""
+    rounds: list[dict[str, float]] = field(default_factory=list)
+
+
+def measure(ground: Ground, plan: Plan) -> Outcome:
+    """Let each contender's processes read and write in turn, round by round."""
+    ground.flush_redis()
+    camps = [
+        Camp(CACHEOPS, "orm", "fill_cacheops"),
+        Camp(NEAR, "usercache", "fill"),
+        Camp(REDIS, "usercache", "fill"),
+        Camp(PICKLED, "pickled", "fill_pickled"),
+        # Its first write empties it.
+        Camp(CACHALOT, "orm"),
+        Camp(DATABASE, "simplejwt"),
+    ]
+    with ExitStack() as stack:
+        for camp in camps:
+            path = ground.new_log()
+            ledger.create(path, processes=PROCESSES, users=plan.load_users)
+            camp.ledger = str(path)
+            camp.children = [
+                stack.enter_context(ground.start(camp.contender)) for _ in range(PROCESSES)
+            ]
+        for camp in camps:
+            _fill(ground, camp, plan)
+        for camp in camps:
+            _run(ground, camp, plan, plan.load_warm_seconds, seed=0)
+        for number in range(plan.load_rounds):
+            for camp in camps:
+                answer = _run(ground, camp, plan, plan.load_seconds, seed=number + 1)
+                camp.rounds.append(answer)
+    return _conclude(camps, plan)
+
+
+def _fill(ground: Ground, camp: Camp, plan: Plan) -> None:
+    if not camp.filling:
+        return
+    share = plan.load_users // PROCESSES
+    for number, child in enumerate(camp.children):
+        child.send(camp.filling, first=ground.first_id + number * share, count=share)
+    for child in camp.children:
+        child.receive()
+
+
+def _run(ground: Ground, camp: Camp, plan: Plan, seconds: float, *, seed: int) -> dict[str, float]:
+    for number, child in enumerate(camp.children):
+        child.send(
+            "make_load",
+            lookup=camp.lookup,
+            first_id=ground.first_id,
+            users=plan.load_users,
+            exponent=EXPONENT,
+            write_share=WRITE_SHARE,
+            ledger=camp.ledger,
+            process=number,
+            threads=THREADS,
+            seconds=seconds,
+            seed=seed * PROCESSES + number,
+        )
+    answers = [child.receive() for child in camp.children]
+    return {name: sum(answer[name] for answer in answers) for name in answers[0]}
+
+
+def _conclude(camps: list[Camp], plan: Plan) -> Outcome:
+    panel, verdicts = Panel("Under load"), []
+    for camp in sorted(camps, key=lambda camp: not camp.contender.is_ours):
+        label, rounds = camp.contender.label, camp.rounds
+        queries = [r["read_queries"] / r["reads"] * PER_THOUSAND for r in rounds]
+        panel.add(label, "queries per 1,000 requests", queries)
+        panel.add(
+            label, "stale per million", [r["stale"] / r["reads"] * PER_MILLION for r in rounds]
+        )
+        panel.add(label, "requests/s", [r["reads"] / r["seconds"] * PROCESSES for r in rounds])
+        panel.add(label, "statements per write", [r["write_queries"] / r["writes"] for r in rounds])
+        if camp.contender.is_ours:
+            verdicts.append(Verdict(QUERIES, label, tuple(queries)))
+    return Outcome("load", "Under load", [panel], verdicts, _remark(camps, plan))
+
+
+def _remark(camps: list[Camp], plan: Plan) -> str:
+    seen = [
+        f"{camp.contender.label} {sum(r['stale'] for r in camp.rounds):,.0f} of "
+        f"{sum(r['reads'] for r in camp.rounds):,.0f}"
+        for camp in camps
+    ]
+    expiries = [
+        f"{_expiries(plan.load_users, rate):.0f} per 1,000 at {rate:,} requests/s"
+        for rate in SHOWN_RATES
+    ]
+    return REMARKS.format(
+        processes=PROCESSES,
+        threads=THREADS,
+        users=plan.load_users,
+        writes=WRITE_SHARE,
+        seen="; ".join(seen),
+        warm_seconds=plan.load_warm_seconds,
+        ttl=TTL_SECONDS,
+        expiries=" and ".join(expiries),
+    )
+
+
+def _expiries(users: int, rate: int) -> float:
+    return expiries_per_thousand(users, EXPONENT, requests_per_second=rate, ttl_seconds=TTL_SECONDS)

@@ -1,0 +1,120 @@
+"""Web servers of all contenders, kept busy in turn."""
+
+from contextlib import ExitStack
+from typing import Final
+
+from benchmarks.child import Child
+from benchmarks.contenders import DATABASE, NEAR, REDIS, STATELESS, Contender
+from benchmarks.ground import THREADS, Ground
+from benchmarks.measurement import Series
+from benchmarks.outcome import Panel
+from benchmarks.parts.warming import warm_up
+from benchmarks.people import mint_tokens
+from benchmarks.plan import Plan
+from benchmarks.web.distance import Distance
+from benchmarks.web.server import BenchmarkServer
+
+USERS: Final = 400
+PATHS: Final[dict[Contender, str]] = {
+    NEAR: "/auth/verify",
+    REDIS: "/auth/verify",
+    STATELESS: "/stateless",
+    DATABASE: "/database",
+}
+WARM_SECONDS: Final = 0.5
+RATE, HALF, MOST = "rate", "p50_ms", "p99_ms"
+FIGURES: Final = {
+    RATE: "Requests/s",
+    HALF: "Half of the answers within, ms",
+    MOST: "99 % of the answers within, ms",
+}
+
+
+class Race:
+    """Servers of all contenders, a client, and the figures as they come in."""
+
+    def __init__(self, ground: Ground, plan: Plan, client: Child) -> None:
+        """Have none yet."""
+        self._ground = ground
+        self._plan = plan
+        self._client = client
+        self._tokens = mint_tokens(ground.first_id, USERS, ground.signing_key)
+        self.panels = {
+            (figure, processes): Panel(f"{title}, {spell_processes(processes)}")
+            for processes in plan.http_processes
+            for figure, title in FIGURES.items()
+        }
+        self.most_cpu = 0.0
+        self.most_gets = 0.0
+
+    def run(self, processes: int, distance: Distance, round_trips_ms: tuple[int, ...]) -> None:
+        """Start a server for each contender, and measure them in turn, round by round."""
+        ground = self._ground
+        answers: dict[tuple[Contender, int], list[dict[str, float]]] = {
+            (contender, ms): [] for ms in round_trips_ms for contender in PATHS
+        }
+        with ExitStack() as stack:
+            servers = {
+                contender: stack.enter_context(
+                    BenchmarkServer(
+                        ground.new_directory(),
+                        ground.environment(contender, distance.port),
+                        processes=processes,
+                        threads=THREADS,
+                    )
+                )
+                for contender in PATHS
+            }
+            distance.set_round_trip(0)
+            for contender, server in servers.items():
+                self._warm_up(contender, server)
+            for number in range(self._plan.http_rounds):
+                for (contender, ms), rounds in answers.items():
+                    distance.set_round_trip(ms)
+                    rounds.append(self._ask(contender, servers[contender], seed=number))
+        for (contender, ms), rounds in answers.items():
+            self._keep(processes, contender.label, _spell_distance(ms), rounds)
+
+    def _warm_up(self, contender: Contender, server: BenchmarkServer) -> None:
+        def look_up() -> int:
+            return int(self._ask(contender, server, seed=0, seconds=WARM_SECONDS)["requests"])
+
+        if contender is NEAR:
+            self.most_gets = max(self.most_gets, warm_up(self._ground, look_up))
+        else:
+            look_up()
+
+    def _ask(
+        self, contender: Contender, server: BenchmarkServer, *, seed: int, seconds: float = 0.0
+    ) -> dict[str, float]:
+        answer: dict[str, float] = self._client.ask(
+            "run",
+            port=server.port,
+            path=PATHS[contender],
+            tokens=self._tokens,
+            connections=THREADS * server.processes,
+            seconds=seconds or self._plan.http_seconds,
+            seed=seed,
+        )
+        self.most_cpu = max(self.most_cpu, answer["cpu"])
+        return {**answer, RATE: answer["requests"] / answer["seconds"]}
+
+    def rate(self, processes: int, contender: Contender, ms: int) -> Series:
+        """Return the requests per second of a contender's, the database so far away."""
+        return self.panels[RATE, processes].get(contender.label, _spell_distance(ms))
+
+    def _keep(
+        self, processes: int, label: str, column: str, rounds: list[dict[str, float]]
+    ) -> None:
+        for figure in FIGURES:
+            panel = self.panels[figure, processes]
+            panel.add(label, column, [answer[figure] for answer in rounds])
+
+
+def spell_processes(count: int) -> str:
+    """Return `2 worker processes`."""
+    return f"{count} worker process{'es' if count > 1 else ''}"
+
+
+def _spell_distance(ms: int) -> str:
+    return f"database {ms} ms away"

@@ -1,0 +1,55 @@
+"""What a cache costs whoever saves a user."""
+
+from contextlib import ExitStack
+from typing import Final
+
+from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, NEAR, PICKLED, Contender
+from benchmarks.ground import Ground
+from benchmarks.outcome import Outcome, Panel
+from benchmarks.plan import Plan
+
+USERS: Final = 500
+ALONE: Final = "no cache"
+CONTENDERS: Final[dict[str, tuple[Contender, str]]] = {
+    ALONE: (DATABASE, "orm"),
+    NEAR.label: (NEAR, "usercache"),
+    PICKLED.label: (PICKLED, "pickled"),
+    CACHEOPS.label: (CACHEOPS, "orm"),
+    CACHALOT.label: (CACHALOT, "orm"),
+}
+REMARKS: Final = """
+- `user.save(update_fields=…)` in autocommit, {users} cached users in random order; loading the row
+  is not counted.
+- PostgreSQL writes nothing to disk here (`fsync=off`), so that the database's own part is smaller
+  than in production, and the cache's share larger.
+- usercache's part: the barrier in Redis, one query for the identifiers, the trigger's row in the
+  outbox, the invalidation, and one statement that takes the row away again.
+""".strip()
+
+
+def measure(ground: Ground, plan: Plan) -> Outcome:
+    """Save users of each contender's in turn, round by round."""
+    ground.flush_redis()
+    times: dict[str, list[float]] = {label: [] for label in CONTENDERS}
+    known = {"first": ground.first_id, "count": USERS}
+    with ExitStack() as stack:
+        children = {
+            label: stack.enter_context(ground.start(contender))
+            for label, (contender, _) in CONTENDERS.items()
+        }
+        for label, (_, lookup) in CONTENDERS.items():
+            children[label].ask("look_up_each", lookup=lookup, **known)
+            children[label].ask("time_writes", **known, seconds=plan.write_seconds, seed=0)
+        for number in range(plan.write_rounds):
+            for label, child in children.items():
+                seconds, seed = plan.write_seconds, number + 1
+                times[label].append(child.ask("time_writes", **known, seconds=seconds, seed=seed))
+    panel = Panel("One save, µs")
+    for label, values in times.items():
+        panel.add(label, "µs", values)
+    return Outcome(
+        "writes",
+        "One save",
+        [panel],
+        remarks=REMARKS.format(users=USERS),
+    )

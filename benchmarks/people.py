@@ -1,0 +1,54 @@
+"""Who lives in the database of a benchmark, and their tokens."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import jwt
+import psycopg
+
+TOKEN_HOURS: Final = 2
+
+# As people fill such a profile in: most have a username, a phone and a picture, a bio has up to
+# seventy words. All by the number, so that every run has the same people.
+CREATE: Final = """
+INSERT INTO users (email, username, first_name, last_name, phone, password, bio, avatar_url,
+  occupation, location, is_active, is_admin, is_superuser, created_at, updated_at, token_version)
+SELECT 'user' || n || '@example.com',
+  CASE WHEN n %% 10 < 9 THEN 'user' || n END,
+  (ARRAY['Alice', 'Bob', 'Charlie', 'Dora', 'Grace'])[1 + n %% 5],
+  (ARRAY['Rolle', 'Albury', 'Ferguson', 'Knowles', 'Moss', 'Pinder', 'Cartwright'])[1 + n %% 7],
+  CASE WHEN n %% 5 < 4 THEN '+1242' || lpad(n::text, 7, '0') END,
+  '!unusable',
+  (SELECT coalesce(string_agg(word, ' '), '') FROM (
+    SELECT (ARRAY['cook', 'on', 'a', 'ferry', 'then', 'pastry', 'chef', 'looking', 'for', 'work',
+      'near', 'the', 'harbour', 'with', 'people', 'who', 'like', 'early', 'mornings', 'and',
+      'ten', 'years', 'of', 'weddings', 'hotels', 'boats', 'speaks', 'Spanish', 'Creole',
+      'has', 'own', 'tools'])[1 + (hashint8(n * 71 + i) & 31)] AS word
+    FROM generate_series(1, n * 31 %% 70) AS i) AS words),
+  CASE WHEN n %% 10 < 7 THEN '/media/avatars/' || md5(n::text) || '.webp' ELSE '' END,
+  (ARRAY['Chef', 'Diver', 'Electrician', 'Hotel manager', 'Accountant', ''])[1 + n %% 6],
+  (ARRAY['Nassau', 'Freeport', 'Exuma', 'Marsh Harbour, Abaco', ''])[1 + n %% 5],
+  true, false, false, now(), now(), 1
+FROM generate_series(1, %s::bigint) AS n
+"""
+
+
+def create_people(database_url: str, count: int) -> int:
+    """Add that many users, whose ids follow each other, and return the first."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(CREATE, [count])
+        connection.execute("VACUUM ANALYZE users")
+        [(first, last)] = connection.execute("SELECT min(id), max(id) FROM users").fetchall()
+    assert last - first + 1 == count, "their ids have gaps"
+    return int(first)
+
+
+def mint_tokens(first_id: int, count: int, signing_key: str) -> list[str]:
+    """Sign an access token for each of the first users; good for longer than any run takes."""
+    now = datetime.now(UTC)
+    times = {"iat": now, "exp": now + timedelta(hours=TOKEN_HOURS)}
+    kind = {"token_type": "access", "token_version": 1}
+    return [
+        jwt.encode({"user_id": pk, "jti": f"benchmark-{pk}", **kind, **times}, signing_key, "HS256")
+        for pk in range(first_id, first_id + count)
+    ]

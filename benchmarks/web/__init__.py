@@ -1,0 +1,1 @@
+"""The product under gunicorn, and a client that keeps it busy."""
