@@ -16,9 +16,9 @@ from usercache.report import (
     as_json,
     take_snapshot,
 )
+from usercache.report.units import parse_span
 from usercache.terminal.canvas import Canvas, open_canvas
 from usercache.terminal.dashboard import draw, write_plain
-from usercache.terminal.units import parse_span
 
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 3600.0
