@@ -74,7 +74,7 @@ class Section(NamedTuple):
 def describe(snapshot: Snapshot) -> list[Section]:
     """Return all there is to show, what matters most first; empty sections are left out."""
     sections = [
-        Section("User cache", list(_state(snapshot))),
+        Section("User cache", [*describe_state(snapshot), *_notes(snapshot)]),
         Section(title_window(snapshot), list(describe_lookups(snapshot))),
         Section("Response time", list(_latencies(snapshot))),
         Section("Database load", list(describe_load(snapshot))),
@@ -92,9 +92,9 @@ def title_window(snapshot: Snapshot) -> str:
     return f"Last {'hour' if span == '1 h' else span}"
 
 
-def _state(snapshot: Snapshot) -> Iterator[Row]:
-    tone = STATUS_TONES[snapshot.status]
-    yield Row("Status", snapshot.status.value, tone=tone)
+def describe_state(snapshot: Snapshot) -> Iterator[Row]:
+    """Say how the cache is in a few words."""
+    yield Row("Status", snapshot.status.value, tone=STATUS_TONES[snapshot.status])
     yield Row("Backend", snapshot.backend)
     redis = snapshot.redis
     if redis is not None:
@@ -106,13 +106,16 @@ def _state(snapshot: Snapshot) -> Iterator[Row]:
             f"{spell_bytes(redis.memory_used)} / {of_limit}",
             redis.memory_used / limit if limit else None,
         )
+
+
+def _notes(snapshot: Snapshot) -> Iterator[Row]:
     if snapshot.is_partial:
         why = (
             "Redis keeps those of all" if snapshot.breaker.state != "none" else "there is no Redis"
         )
         yield Row("Figures", f"of this process alone; {why}", tone=Tone.WARNING)
     for reason in snapshot.reasons:
-        yield Row("Note", reason, tone=tone)
+        yield Row("Note", reason, tone=STATUS_TONES[snapshot.status])
 
 
 def describe_lookups(snapshot: Snapshot) -> Iterator[Row]:
