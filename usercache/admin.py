@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from usercache.clearing import clear_all_users, clear_users
 from usercache.dashboard.page import describe_page
 from usercache.dashboard.people import Person, find_person, name_change_page
-from usercache.dashboard.windows import WINDOWS, parse_window
+from usercache.dashboard.windows import WINDOWS, choose_window
 from usercache.inspection import inspect_fully
 from usercache.models import Dashboard
 from usercache.report import take_snapshot
@@ -68,7 +68,7 @@ class DashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in 
         """Show the dashboard, or the figures alone where the page's own script asks for them."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        window, complaint = parse_window(request.GET.get("window"))
+        window, complaint = choose_window(request.GET.get("window"))
         context = {
             "page": describe_page(take_snapshot(window.seconds)),
             "window": window,

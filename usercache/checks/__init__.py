@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage
 
 from usercache.checks.backends import check_aliases, check_databases, check_triggers
 from usercache.checks.exposure import check_exposure
+from usercache.checks.faces import check_dashboard, check_metrics
 from usercache.checks.settings import check_settings, check_signing_key
 from usercache.checks.whitelist import check_fields, check_query_set
 
@@ -19,6 +20,8 @@ ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_query_set,
     check_aliases,
     check_databases,
+    check_metrics,
+    check_dashboard,
 )
 
 DEPLOY: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (check_exposure,)

@@ -42,6 +42,7 @@ TEXTS: Final = (
     "USERCACHE_LOCAL_ALIAS",
     "USERCACHE_SIGNING_KEY",
     "USERCACHE_TOKEN_VERSION_FIELD",
+    "USERCACHE_METRICS_TOKEN",
 )
 KNOWN: Final = frozenset(name for name in vars(Conf) if name.startswith("USERCACHE_"))
 

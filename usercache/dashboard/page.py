@@ -84,8 +84,10 @@ class Page(NamedTuple):
     has_shared_tier: bool
     is_empty: bool
     """Whether nobody was looked up in the window."""
-    window: str
-    sections: Sequence[Section]
+    lookups: Section
+    load: Section
+    consistency: Section
+    redis: Section
     answers: Sequence[Answer]
     top_users: Sequence[TopRow]
     charts: Sequence[Chart]
@@ -105,13 +107,10 @@ def describe_page(snapshot: Snapshot) -> Page:
         is_partial=snapshot.is_partial,
         has_shared_tier=snapshot.breaker.state != "none",
         is_empty=not snapshot.lookups,
-        window=title_window(snapshot),
-        sections=[
-            Section(title_window(snapshot), list(describe_lookups(snapshot))),
-            Section("Database load", list(describe_load(snapshot))),
-            Section("Consistency", list(describe_consistency(snapshot))),
-            Section("Redis", list(describe_redis(snapshot))),
-        ],
+        lookups=Section(title_window(snapshot), list(describe_lookups(snapshot))),
+        load=Section("Database load", list(describe_load(snapshot))),
+        consistency=Section("Consistency", list(describe_consistency(snapshot))),
+        redis=Section("Redis", list(describe_redis(snapshot))),
         answers=list(_describe_answers(snapshot)),
         top_users=list(_describe_top(snapshot)),
         charts=draw_charts(snapshot.series),

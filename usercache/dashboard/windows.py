@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from usercache.report import LONGEST_WINDOW_SECONDS, SHORTEST_WINDOW_SECONDS
-from usercache.report.units import parse_span, spell_span
+from usercache.report import parse_window
+from usercache.report.units import spell_span
 
 
 class Window(NamedTuple):
@@ -18,11 +18,12 @@ class Window(NamedTuple):
         return spell_span(self.seconds)
 
 
-WINDOWS: Final = tuple(Window(text, parse_span(text)) for text in ("15m", "1h", "2h", "12h", "2d"))
+OFFERED: Final = ("15m", "1h", "2h", "12h", "2d")
+WINDOWS: Final = tuple(Window(text, parse_window(text)) for text in OFFERED)
 DEFAULT: Final = WINDOWS[1]
 
 
-def parse_window(query: str | None) -> tuple[Window, str]:
+def choose_window(query: str | None) -> tuple[Window, str]:
     """Return the window that a query asks for, and what is wrong with it; then it is the default.
 
     Like `cache_stats --window` it takes any span that is kept: `90s`, `15m`, `1.5h`, `2d`.
@@ -30,9 +31,6 @@ def parse_window(query: str | None) -> tuple[Window, str]:
     if query is None:
         return DEFAULT, ""
     try:
-        seconds = parse_span(query)
+        return Window(query, parse_window(query)), ""
     except ValueError as error:
         return DEFAULT, str(error)
-    if not SHORTEST_WINDOW_SECONDS <= seconds <= LONGEST_WINDOW_SECONDS:
-        return DEFAULT, f"'{query}' is out of range: 60s to 2d are kept."
-    return Window(query, seconds), ""
