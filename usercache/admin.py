@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -126,7 +126,8 @@ class DashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in 
         return TemplateResponse(request, f"usercache/{name}.html", common | context, status=status)
 
     def _go_back(self) -> HttpResponse:
-        return redirect("admin:usercache_dashboard_changelist", current_app=self.admin_site.name)
+        name = "admin:usercache_dashboard_changelist"
+        return redirect(reverse(name, current_app=self.admin_site.name))
 
     def _log(self, request: HttpRequest, person: Person | None) -> None:
         if person is None:

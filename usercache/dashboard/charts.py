@@ -10,6 +10,8 @@ from usercache.report.units import spell_ms, spell_part, spell_rate
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
+SETTLING_SECONDS: Final = 10.0
+"""Before which a minute is not drawn: by so few look-ups every curve would end in a leap."""
 _SHORTEST: Final = 0.01
 """What a point without neighbours is drawn as: round line caps make it a dot."""
 
@@ -87,6 +89,8 @@ SUBJECTS: Final = (
 
 def draw_charts(series: Sequence[Point]) -> list[Chart]:
     """Return the charts of hit rate, latency and look-ups over time."""
+    if series[-1].seconds < SETTLING_SECONDS:
+        series = series[:-1]
     labels = label_points(series)
     return [_draw(subject, series, labels) for subject in SUBJECTS]
 

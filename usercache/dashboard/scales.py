@@ -46,7 +46,7 @@ def fit_linear(values: Iterable[float]) -> Scale:
         return Scale(0.0, 1.0)
     power = 10.0 ** math.floor(math.log10(largest))
     steps = (1.0, 2.0, 5.0, 10.0)
-    return Scale(0.0, next(step * power for step in steps if step * power >= largest))
+    return Scale(0.0, next((s * power for s in steps if s * power >= largest), 10 * power))
 
 
 def fit_logarithmic(values: Iterable[float]) -> Scale:
