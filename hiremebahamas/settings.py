@@ -131,6 +131,7 @@ for _name in (
 
 # Who may read /metrics and /health/cache without being staff. Not through env(), as in secret().
 USERCACHE_METRICS_TOKEN = os.environ.get("USERCACHE_METRICS_TOKEN", "")
+USERCACHE_TRACING = read_switch("USERCACHE_TRACING", default=False)
 USERCACHE_METRICS_NETWORKS = tuple(env.list("USERCACHE_METRICS_NETWORKS", default=[]))
 
 AUTH_USER_MODEL = "accounts.User"

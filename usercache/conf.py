@@ -109,5 +109,10 @@ class Conf:
         """List the networks, as in `10.0.0.0/8`, that may read the metrics without a token."""
         return tuple(getattr(settings, "USERCACHE_METRICS_NETWORKS", ()))
 
+    @property
+    def USERCACHE_TRACING(self) -> bool:
+        """Say whether each look-up is an OpenTelemetry span; needs opentelemetry-api."""
+        return cast(bool, getattr(settings, "USERCACHE_TRACING", False))
+
 
 conf = Conf()

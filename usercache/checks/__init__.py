@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage
 from usercache.checks.backends import check_aliases, check_databases, check_triggers
 from usercache.checks.exposure import check_exposure
 from usercache.checks.faces import check_dashboard, check_metrics
-from usercache.checks.settings import check_settings, check_signing_key
+from usercache.checks.settings import check_settings, check_signing_key, check_tracing
 from usercache.checks.whitelist import check_fields, check_query_set
 
 __all__ = ["ALL", "DEPLOY", "check_triggers"]
@@ -16,6 +16,7 @@ __all__ = ["ALL", "DEPLOY", "check_triggers"]
 ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_settings,
     check_signing_key,
+    check_tracing,
     check_fields,
     check_query_set,
     check_aliases,
