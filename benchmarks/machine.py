@@ -18,7 +18,7 @@ LIBRARIES: Final = (
     "redis",
     "psycopg",
     "msgspec",
-    "gunicorn",
+    "granian",
     "django-cacheops",
     "django-cachalot",
 )

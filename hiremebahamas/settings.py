@@ -1,5 +1,6 @@
 """Django's settings; everything that differs between machines comes from the environment."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -128,6 +129,11 @@ for _name in (
     if env.ENVIRON.get(_name):
         globals()[_name] = read_int(_name, 0)
 
+# Who may read /metrics and /health/cache without being staff. Not through env(), as in secret().
+USERCACHE_METRICS_TOKEN = os.environ.get("USERCACHE_METRICS_TOKEN", "")
+USERCACHE_TRACING = read_switch("USERCACHE_TRACING", default=False)
+USERCACHE_METRICS_NETWORKS = tuple(env.list("USERCACHE_METRICS_NETWORKS", default=[]))
+
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
     "accounts.hashers.Argon2PasswordHasher",
@@ -195,6 +201,8 @@ SPECTACULAR_SETTINGS = {
 # Production is served over HTTPS only, unless the environment says that something in front does it.
 HSTS_SECONDS = 365 * 24 * 60 * 60
 SECURE_SSL_REDIRECT = read_switch("SECURE_SSL_REDIRECT", default=not DEBUG)
+# Those who watch ask the server itself, not through what ends TLS; to them a redirect is healthy.
+SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready|cache)$", r"^metrics$"]
 SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS, low=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG

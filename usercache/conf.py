@@ -107,5 +107,20 @@ class Conf:
         """Give the part of hits (0 to 1) that are compared with the database a moment later."""
         return cast(float, getattr(settings, "USERCACHE_AUDIT_SHARE", 0.001))
 
+    @property
+    def USERCACHE_METRICS_TOKEN(self) -> str:
+        """Give the bearer token that opens the metrics and the cache's health; "" for none."""
+        return cast(str, getattr(settings, "USERCACHE_METRICS_TOKEN", ""))
+
+    @property
+    def USERCACHE_METRICS_NETWORKS(self) -> tuple[str, ...]:
+        """List the networks, as in `10.0.0.0/8`, that may read the metrics without a token."""
+        return tuple(getattr(settings, "USERCACHE_METRICS_NETWORKS", ()))
+
+    @property
+    def USERCACHE_TRACING(self) -> bool:
+        """Say whether each look-up is an OpenTelemetry span; needs opentelemetry-api."""
+        return cast(bool, getattr(settings, "USERCACHE_TRACING", False))
+
 
 conf = Conf()

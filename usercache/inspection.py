@@ -45,7 +45,9 @@ def find_pk(text: str) -> Any:
     """
     codec = get_codec()
     kind, _, rest = text.partition(":")
-    if kind in (ID, *codec.identifiers) and rest:
+    if kind == ID and rest:
+        return clean_pk(codec.model, rest)
+    if kind in codec.identifiers and rest:
         return _find_by(codec, kind, rest)
     for name in (ID, *codec.identifiers):
         pk = _find_by(codec, name, text)

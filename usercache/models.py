@@ -1,4 +1,4 @@
-"""The outbox: committed changes of users whom the cache may still hold as they were."""
+"""The outbox, whose rows are committed changes that the cache may not know of; the dashboard."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -24,3 +24,21 @@ class PendingInvalidation(models.Model):
     def __str__(self) -> str:
         """Say who is to be forgotten."""
         return f"invalidation of user {self.user_id}"
+
+
+class Dashboard(PendingInvalidation):
+    """The dashboard's place in the admin's index, and its permissions; it has no rows of its own.
+
+    A proxy, since whatever goes through all tables, as dumpdata does, would look for that of an
+    unmanaged model.
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        permissions = [("clear_cache", "Can clear the user cache")]
+        verbose_name = verbose_name_plural = "dashboard"
+
+    def __str__(self) -> str:
+        """Say what an entry of the admin's log is about."""
+        return "user cache"

@@ -14,7 +14,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from usercache import local, outbox, shared
+from usercache import local, outbox, shared, tracing
 from usercache.audit import Audit
 from usercache.breaker import Breaker
 from usercache.codec import get_codec
@@ -30,6 +30,7 @@ from usercache.stats import ERRORS_PREFIX, Stats
 from usercache.store import Store
 from usercache.tokens import get_verified_tokens
 from usercache.totals import Totals
+from usercache.tracing import TracedStats
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Process:
             return self._store
 
     def _make_store(self) -> Store:
-        stats, started = Stats(), time.time()
+        stats, started = _make_stats(), time.time()
         audit = Audit(conf.USERCACHE_AUDIT_SHARE, stats, random.random)
         local_tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
         shared_tier = guarded = near = None
@@ -119,6 +120,10 @@ class Process:
 
 PROCESS: Final = Process()
 get_store: Final = PROCESS.get_store
+
+
+def _make_stats() -> Stats:
+    return TracedStats() if conf.USERCACHE_TRACING and tracing.is_installed() else Stats()
 
 
 def carry_out(*, overdue_only: bool) -> int:

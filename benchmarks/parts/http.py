@@ -36,7 +36,7 @@ COMPARISONS: Final[tuple[tuple[Target, Contender, Contender, int], ...]] = (
 """Whose requests per second are divided by whose, the database so many milliseconds away."""
 REMARKS: Final = """
 - `GET /auth/verify`, the product's own view and middleware for all; only the authentication class
-  differs. gunicorn, gthread, {threads} threads per worker process, as the product's server has by
+  differs. granian, {threads} threads per worker process, as the product's server has by
   default, and as many kept-alive connections; {users} users, each with a token, all warm.
 - The client is a process of its own on bare sockets (`benchmarks/web/generator.py`); it took at
   most {cpu:.2f} of a core.

@@ -1,1 +1,1 @@
-"""The product under gunicorn, and a client that keeps it busy."""
+"""The product under granian, and a client that keeps it busy."""

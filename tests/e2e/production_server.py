@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 30
 
 
 class ProductionServer(WebServer):
-    """The production command with one worker, and static files of its own."""
+    """The production command, with one worker unless told else, and static files of its own."""
 
     def wait(self) -> int:
         """Wait for its end, and return how it ended."""
@@ -27,7 +27,7 @@ class ProductionServer(WebServer):
             "WEB_BIND": f"{HOST}:{self.port}",
             "WEB_WORKERS": "1",
         }
-        return environment(**PATIENCE_VARIABLES, **own)
+        return environment(**(PATIENCE_VARIABLES | own | self.variables))
 
     def _command(self) -> Sequence[str | Path]:
         return (sys.executable, "-m", "hiremebahamas.server")

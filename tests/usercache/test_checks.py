@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
 from django.db import connections
@@ -12,6 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from usercache.checks.exposure import check_exposure
+from usercache.checks.faces import check_dashboard
 from usercache.checks.whitelist import SECRET_NAMES
 
 
@@ -49,6 +51,9 @@ def test_own_settings_are_clean() -> None:
         ("USERCACHE_LOCAL_ALIAS", "nowhere", "E010"),
         ("USERCACHE_SHARED_ALIAS", "nowhere", "E011"),
         ("USERCACHE_SHARED_ALIAS", "default", "E011"),
+        ("USERCACHE_METRICS_TOKEN", "k" * 31, "E022"),
+        ("USERCACHE_METRICS_NETWORKS", ("10.0.0.1/8",), "E023"),
+        ("USERCACHE_METRICS_NETWORKS", ("localhost",), "E023"),
     ],
 )
 def test_wrong_setting(settings: Settings, name: str, value: object, expected: str) -> None:
@@ -126,6 +131,19 @@ def test_manager_that_announces_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     """A default manager with Django's own query set is warned of."""
     monkeypatch.setattr("usercache.checks.whitelist.CachedUserQuerySet", type("Other", (), {}))
     assert ids() == ["usercache.W016"]
+
+
+def test_dashboard_that_lacks_something(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page without its template or its styles is warned of, by what to add."""
+    installed = {"django.contrib.admin"}
+    monkeypatch.setattr(apps, "is_installed", installed.__contains__)
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"APP_DIRS": False}]
+    hints = [message.hint for message in check_dashboard()]
+    assert [str(hint).split()[0] for hint in hints] == ["Add", "Set"]
+    installed.clear()
+    assert check_dashboard() == []
 
 
 @pytest.mark.redis

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
 from usercache.conf import Conf, conf
+from usercache.tracing import is_installed
 
 SHORTEST_SIGNING_KEY: Final = 32
 """Characters; fewer could be guessed, and whoever has the key can make himself an admin."""
@@ -42,6 +43,7 @@ TEXTS: Final = (
     "USERCACHE_LOCAL_ALIAS",
     "USERCACHE_SIGNING_KEY",
     "USERCACHE_TOKEN_VERSION_FIELD",
+    "USERCACHE_METRICS_TOKEN",
 )
 KNOWN: Final = frozenset(name for name in vars(Conf) if name.startswith("USERCACHE_"))
 
@@ -62,6 +64,19 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
             'to Redis can make himself an admin. python -c "import secrets; '
             'print(secrets.token_urlsafe(48))" makes one.',
             id="usercache.E004",
+        )
+    ]
+
+
+def check_tracing(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that spans can be made where they are asked for (W025)."""
+    if not conf.USERCACHE_TRACING or is_installed():
+        return []
+    return [
+        CheckWarning(
+            "USERCACHE_TRACING is on, and there is no OpenTelemetry: no spans are made.",
+            hint="Install opentelemetry-api and what sends the spans, or switch it off.",
+            id="usercache.W025",
         )
     ]
 

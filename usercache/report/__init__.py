@@ -8,7 +8,11 @@ from usercache.report.gather import take_snapshot
 from usercache.report.snapshot import SCHEMA_VERSION, Snapshot
 from usercache.report.spelling import as_json
 from usercache.report.status import Status
-from usercache.report.window import LONGEST_WINDOW_SECONDS, SHORTEST_WINDOW_SECONDS
+from usercache.report.window import (
+    LONGEST_WINDOW_SECONDS,
+    SHORTEST_WINDOW_SECONDS,
+    parse_window,
+)
 
 __all__ = [
     "LONGEST_WINDOW_SECONDS",
@@ -17,5 +21,6 @@ __all__ = [
     "Snapshot",
     "Status",
     "as_json",
+    "parse_window",
     "take_snapshot",
 ]

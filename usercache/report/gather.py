@@ -10,7 +10,7 @@ from django.db import Error as AnyDatabaseError
 from usercache.breaker import Breaker
 from usercache.figures.slices import HOUR_SECONDS, Slice
 from usercache.keys import record_key
-from usercache.outbox import get_backlog
+from usercache.outbox import Backlog, get_backlog
 from usercache.process import get_store
 from usercache.report.confidence import bound_consistency
 from usercache.report.snapshot import (
@@ -45,12 +45,13 @@ def take_snapshot(
     window_seconds: float = DEFAULT_WINDOW_SECONDS,
     top: int = TOP_USERS,
     clock: Callable[[], float] = time.time,
+    get_backlog: Callable[[], Backlog] = get_backlog,
 ) -> Snapshot:
     """Return the figures of a window, a minute to two days, and the state of this moment.
 
     One query, and four round trips to Redis and one more for each half hour of minutes (or 30
     hours) that was not read in the last minute: seven for the last hour, then five. A Redis or a
-    database that hangs costs its timeout once.
+    database that hangs costs its timeout once. `get_backlog` asks about the outbox.
 
     Raises:
         ValueError: the window is shorter or longer than what is kept.
@@ -59,7 +60,7 @@ def take_snapshot(
     counted = count(store, window_seconds, now)
     whole, reading = counted.whole, counted.reading
     breaker = _describe_breaker(None if store.shared is None else store.shared.breaker)
-    outbox = _describe_outbox(store.stats)
+    outbox = _describe_outbox(get_backlog, store.stats)
     redis = None if reading is None else reading.redis
     processes = () if reading is None else tuple(reading.processes)
     status, reasons = judge(
@@ -94,6 +95,7 @@ def take_snapshot(
         processes=processes,
         series=tuple(describe_series(counted, now)),
         totals=counted.totals,
+        delivered=counted.delivered,
     )
 
 
@@ -131,7 +133,7 @@ def _describe_breaker(breaker: Breaker | None) -> BreakerState:
     return BreakerState(breaker.state, breaker.seconds_to_probe)
 
 
-def _describe_outbox(stats: Stats) -> OutboxState:
+def _describe_outbox(get_backlog: Callable[[], Backlog], stats: Stats) -> OutboxState:
     try:
         return OutboxState(*get_backlog())
     except AnyDatabaseError as error:

@@ -145,7 +145,10 @@ class Snapshot:
     series: tuple[Point, ...]
     """The window by minutes, or by hours, oldest first, without gaps."""
     totals: Slice
-    """What was ever counted, since Redis was last emptied: counters that only go up."""
+    """What was ever counted, since Redis was last emptied."""
+    delivered: Slice | None
+    """The totals without what this process has yet to deliver: they only go up, whichever process
+    is asked. None where Redis can't be asked."""
 
     @property
     def hits(self) -> int:

@@ -13,12 +13,25 @@ from usercache.figures.slices import (
     start_of,
 )
 from usercache.report.snapshot import Latency, Point
+from usercache.report.units import parse_span
 from usercache.stats import COUNTERS, MISS
 from usercache.store import Store
 from usercache.totals import Reading, Totals
 
 SHORTEST_WINDOW_SECONDS: Final = MINUTE_SECONDS
 LONGEST_WINDOW_SECONDS: Final = HOURS_KEPT_SECONDS
+
+
+def parse_window(text: str) -> float:
+    """Return the seconds of a window that is kept: `90s`, `15m`, `1h`, `2d`.
+
+    Raises:
+        ValueError: it is none, or shorter or longer than what is kept.
+    """
+    seconds = parse_span(text)
+    if not SHORTEST_WINDOW_SECONDS <= seconds <= LONGEST_WINDOW_SECONDS:
+        raise ValueError(f"'{text}' is out of range: 60s to 2d are kept.")
+    return seconds
 
 
 class Window(NamedTuple):
@@ -50,6 +63,8 @@ class Counted(NamedTuple):
     """By the start of the minute or hour; none where nothing was counted."""
     whole: Slice
     totals: Slice
+    delivered: Slice | None
+    """Without what this process has yet to deliver; None where Redis can't be asked."""
     reading: Reading | None
     """None where the figures are this process's alone."""
 
@@ -64,14 +79,15 @@ def count(store: Store, seconds: float, now: float) -> Counted:
     reading = None if store.shared is None else _read(Totals(store.shared), window)
     slices, totals = dict[int, Slice](), Slice()
     if reading is not None:
-        slices, totals = reading.minutes | reading.hours, reading.totals
+        slices, totals = reading.minutes | reading.hours, add_up([reading.totals])
     # What this process has not delivered yet; all there is, where nobody takes it.
     for start, part in store.stats.read().items():
         totals.add(part)
         start_in_window = start_of(start, window.span_seconds)
         if start_in_window in window.starts:
             slices[start_in_window] = add_up([slices.get(start_in_window, Slice()), part])
-    return Counted(window, slices, add_up(slices.values()), totals, reading)
+    delivered = None if reading is None else reading.totals
+    return Counted(window, slices, add_up(slices.values()), totals, delivered, reading)
 
 
 def describe_series(counted: Counted, now: float) -> Iterator[Point]:

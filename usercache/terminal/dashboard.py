@@ -11,9 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from usercache.report import Snapshot
+from usercache.report.sections import Section, Tone, describe
 from usercache.terminal.canvas import Canvas
-from usercache.terminal.sections import Section, describe
 
+STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "green",
+    Tone.WARNING: "yellow",
+    Tone.BAD: "bold red",
+}
 LABEL_WIDTH: Final = 16
 BAR_WIDTH: Final = 20
 WIDE: Final = 118
@@ -67,7 +73,7 @@ def _draw_rows(section: Section, canvas: Canvas) -> RenderableType:
     for row in section.rows[:PROCESSES_SHOWN]:
         table.add_row(
             Text(canvas.clean(row.label), style="dim"),
-            Text(canvas.clean(row.value), style=row.style),
+            Text(canvas.clean(row.value), style=STYLES[row.tone]),
             _draw_bar(row.part, canvas),
         )
     if len(section.rows) > PROCESSES_SHOWN:

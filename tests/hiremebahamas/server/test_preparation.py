@@ -65,8 +65,8 @@ def test_each_thread_needs_a_connection_to_redis() -> None:
 def test_migrations_that_are_not_applied_are_counted() -> None:
     """And never applied in passing."""
     assert check_migrations() is None
-    MigrationRecorder(connection).record_unapplied("usercache", "0001_initial")
-    with pytest.raises(NotReadyError, match=r"lacks 1 migration.*usercache.0001_initial"):
+    MigrationRecorder(connection).record_unapplied("usercache", "0002_dashboard")
+    with pytest.raises(NotReadyError, match=r"lacks 1 migration.*usercache.0002_dashboard"):
         check_migrations()
 
 

@@ -6,11 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
 
-from usercache.codec import get_codec
-from usercache.inspection import find_pk, inspect_fully
-from usercache.process import get_store
+from usercache.clearing import clear_all_users, clear_users
+from usercache.inspection import find_pk
 from usercache.terminal.canvas import open_canvas
-from usercache.users import invalidate_all_users, invalidate_user
 
 
 class Command(BaseCommand):
@@ -45,25 +43,14 @@ class Command(BaseCommand):
         try:
             if options["all"]:
                 self._confirm("Forget all users? Each will be loaded from the database.", options)
-                invalidate_all_users()
-                done = "Forgot all users."
+                done = clear_all_users()
             else:
                 pks = [_find(text) for text in options["user"]]
                 named = ", ".join(f"user:id:{pk}" for pk in pks)
                 self._confirm(f"Forget {named}?", options)
-                for pk in pks:
-                    _forget(pk)
-                done = f"Forgot {named}."
+                done = clear_users(pks)
         except AnyDatabaseError as error:
             raise CommandError(f"The database can't be asked: {error}") from error
-        shared = get_store().shared
-        if shared is None:
-            done = "There is no Redis: each process remembers users for itself, for some seconds."
-        elif not shared.breaker.is_closed:
-            done = (
-                "Redis can't be reached. What to forget is noted in the outbox, and is forgotten "
-                "before Redis is used again."
-            )
         canvas.stream.write(canvas.clean(done) + "\n")
 
     def _confirm(self, question: str, options: dict[str, Any]) -> None:
@@ -82,9 +69,3 @@ def _find(text: str) -> Any:
             f"There is no user '{text}'. Give an id, an email, a username or a phone number."
         )
     return pk
-
-
-def _forget(pk: Any) -> None:
-    row = inspect_fully(pk).row or {}
-    named = {name: row.get(name) for name in get_codec().identifiers}
-    invalidate_user(pk, **named)

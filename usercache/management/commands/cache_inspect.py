@@ -9,9 +9,9 @@ from django.db import Error as AnyDatabaseError
 
 from usercache.inspection import Inspection, find_pk, inspect_fully
 from usercache.keys import IDENTIFIERS
+from usercache.report.units import spell_span
 from usercache.store import UNREACHABLE
 from usercache.terminal.canvas import open_canvas
-from usercache.terminal.units import spell_span
 
 LABEL_WIDTH = 14
 

@@ -9,16 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from rich.live import Live
 
-from usercache.report import (
-    LONGEST_WINDOW_SECONDS,
-    SHORTEST_WINDOW_SECONDS,
-    Snapshot,
-    as_json,
-    take_snapshot,
-)
+from usercache.report import Snapshot, as_json, parse_window, take_snapshot
+from usercache.report.units import parse_span
 from usercache.terminal.canvas import Canvas, open_canvas
 from usercache.terminal.dashboard import draw, write_plain
-from usercache.terminal.units import parse_span
 
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 3600.0
@@ -111,12 +105,9 @@ def _watch(snapshot: Snapshot, canvas: Canvas, options: dict[str, Any]) -> Snaps
 
 def _window(text: str) -> float:
     try:
-        seconds = parse_span(text)
+        return parse_window(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
-    if not SHORTEST_WINDOW_SECONDS <= seconds <= LONGEST_WINDOW_SECONDS:
-        raise ArgumentTypeError(f"'{text}' is out of range: 60s to 2d are kept.")
-    return seconds
 
 
 def _pause(text: str) -> float:

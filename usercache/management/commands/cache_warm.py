@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from usercache.codec import get_codec
 from usercache.guard import UnavailableError
 from usercache.process import get_store
+from usercache.report.units import parse_span
 from usercache.terminal.canvas import Canvas, open_canvas
-from usercache.terminal.units import parse_span
 from usercache.warming import LAST_LOGIN, Warmer
 from usercache.warming import Progress as WarmingProgress
 

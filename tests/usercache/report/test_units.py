@@ -2,7 +2,7 @@
 
 import pytest
 
-from usercache.terminal.units import parse_span, spell_bytes, spell_ms, spell_part, spell_span
+from usercache.report.units import parse_span, spell_bytes, spell_ms, spell_part, spell_span
 
 
 @pytest.mark.parametrize(

@@ -58,3 +58,12 @@ def spell_part(part: float | None) -> str:
     if part in (0, 1):
         return f"{part:.0%}"
     return f"{min(max(part, 0.001), 0.999):.1%}"
+
+
+def spell_rate(per_second: float | None) -> str:
+    """Return `0.25/s`, `2.5/s` or `1,200/s`; `-` for None."""
+    if per_second is None:
+        return NOTHING
+    if per_second >= 10 or per_second == int(per_second):  # noqa: PLR2004  # two digits are enough
+        return f"{per_second:,.0f}/s"
+    return f"{per_second:.2g}/s"

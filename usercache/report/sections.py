@@ -1,10 +1,18 @@
-"""A snapshot as titled rows of text: the same for a terminal and for a pipe."""
+"""A snapshot as titled rows of text: the same in a terminal, in a pipe and on a page."""
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Final, NamedTuple
 
-from usercache.report import Snapshot, Status
-from usercache.report.snapshot import AuditState, Latency
+from usercache.report.snapshot import AuditState, Latency, Snapshot
+from usercache.report.status import Status
+from usercache.report.units import (
+    NOTHING,
+    spell_bytes,
+    spell_ms,
+    spell_part,
+    spell_span,
+)
 from usercache.stats import (
     BREAKER_OPENINGS,
     ERRORS_PREFIX,
@@ -12,13 +20,6 @@ from usercache.stats import (
     INVALIDATIONS,
     NEGATIVE_HITS,
     UNREADABLE_PREFIX,
-)
-from usercache.terminal.units import (
-    NOTHING,
-    spell_bytes,
-    spell_ms,
-    spell_part,
-    spell_span,
 )
 
 BREAKERS: Final = {
@@ -28,11 +29,30 @@ BREAKERS: Final = {
     "none": "none",
     "": "none",
 }
-GOOD, WARNING, BAD = "green", "yellow", "bold red"
-STATUS_STYLES: Final = {Status.HEALTHY: GOOD, Status.DEGRADED: WARNING, Status.DOWN: BAD}
+
 FEWEST_COMPARISONS: Final = 300
 """Before which not even 99 % can be promised."""
 _COLUMN: Final = 9
+
+
+class Tone(Enum):
+    """How much a row wants to be looked at."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+    def when(self, condition: object) -> "Tone":
+        """Return this tone where the condition holds, and else the plain one."""
+        return self if condition else Tone.PLAIN
+
+
+STATUS_TONES: Final = {
+    Status.HEALTHY: Tone.GOOD,
+    Status.DEGRADED: Tone.WARNING,
+    Status.DOWN: Tone.BAD,
+}
 
 
 class Row(NamedTuple):
@@ -41,7 +61,7 @@ class Row(NamedTuple):
     label: str
     value: str
     part: float | None = None
-    style: str = ""
+    tone: Tone = Tone.PLAIN
 
 
 class Section(NamedTuple):
@@ -54,26 +74,27 @@ class Section(NamedTuple):
 def describe(snapshot: Snapshot) -> list[Section]:
     """Return all there is to show, what matters most first; empty sections are left out."""
     sections = [
-        Section("User cache", list(_state(snapshot))),
-        Section(_title_window(snapshot), list(_lookups(snapshot))),
+        Section("User cache", [*describe_state(snapshot), *_notes(snapshot)]),
+        Section(title_window(snapshot), list(describe_lookups(snapshot))),
         Section("Response time", list(_latencies(snapshot))),
-        Section("Database load", list(_database(snapshot))),
-        Section("Consistency", list(_consistency(snapshot))),
+        Section("Database load", list(describe_load(snapshot))),
+        Section("Consistency", list(describe_consistency(snapshot))),
         Section("Users with the most hits", list(_top(snapshot))),
-        Section("Redis", list(_redis(snapshot))),
+        Section("Redis", list(describe_redis(snapshot))),
         Section("Processes", list(_processes(snapshot))),
     ]
     return [section for section in sections if section.rows]
 
 
-def _title_window(snapshot: Snapshot) -> str:
+def title_window(snapshot: Snapshot) -> str:
+    """Name the window: `Last hour`, `Last 15 min`."""
     span = spell_span(snapshot.window_seconds)
     return f"Last {'hour' if span == '1 h' else span}"
 
 
-def _state(snapshot: Snapshot) -> Iterator[Row]:
-    style = STATUS_STYLES[snapshot.status]
-    yield Row("Status", snapshot.status.value, style=style)
+def describe_state(snapshot: Snapshot) -> Iterator[Row]:
+    """Say how the cache is in a few words."""
+    yield Row("Status", snapshot.status.value, tone=STATUS_TONES[snapshot.status])
     yield Row("Backend", snapshot.backend)
     redis = snapshot.redis
     if redis is not None:
@@ -85,16 +106,20 @@ def _state(snapshot: Snapshot) -> Iterator[Row]:
             f"{spell_bytes(redis.memory_used)} / {of_limit}",
             redis.memory_used / limit if limit else None,
         )
+
+
+def _notes(snapshot: Snapshot) -> Iterator[Row]:
     if snapshot.is_partial:
         why = (
             "Redis keeps those of all" if snapshot.breaker.state != "none" else "there is no Redis"
         )
-        yield Row("Figures", f"of this process alone; {why}", style=WARNING)
+        yield Row("Figures", f"of this process alone; {why}", tone=Tone.WARNING)
     for reason in snapshot.reasons:
-        yield Row("Note", reason, style=style)
+        yield Row("Note", reason, tone=STATUS_TONES[snapshot.status])
 
 
-def _lookups(snapshot: Snapshot) -> Iterator[Row]:
+def describe_lookups(snapshot: Snapshot) -> Iterator[Row]:
+    """Say how look-ups were answered, and what went wrong."""
     total, counts = snapshot.lookups, snapshot.counts
     seconds = max(1.0, snapshot.taken_at - snapshot.since)
     yield Row("Look-ups", f"{total:,} ({total / seconds:,.1f}/s)")
@@ -107,7 +132,7 @@ def _lookups(snapshot: Snapshot) -> Iterator[Row]:
     yield Row("Invalidations", f"{counts.get(INVALIDATIONS, 0):,}")
     yield Row("Fills refused", f"{counts.get(FILLS_REFUSED, 0):,}")
     forged = counts.get(UNREADABLE_PREFIX + "signature", 0)
-    yield Row("Bad signatures", f"{forged:,}", style=BAD if forged else "")
+    yield Row("Bad signatures", f"{forged:,}", tone=Tone.BAD.when(forged))
     errors = {
         name.removeprefix(ERRORS_PREFIX): count
         for name, count in sorted(counts.items())
@@ -115,8 +140,8 @@ def _lookups(snapshot: Snapshot) -> Iterator[Row]:
     }
     spelled = ", ".join(f"{count:,} {name}" for name, count in errors.items())
     openings = counts.get(BREAKER_OPENINGS, 0)
-    yield Row("Errors", spelled or "none", style=WARNING if errors else "")
-    yield Row("Breaker opened", f"{openings:,} times", style=WARNING if openings else "")
+    yield Row("Errors", spelled or "none", tone=Tone.WARNING.when(errors))
+    yield Row("Breaker opened", f"{openings:,} times", tone=Tone.WARNING.when(openings))
 
 
 def _latencies(snapshot: Snapshot) -> Iterator[Row]:
@@ -130,30 +155,32 @@ def _spell_latency(latency: Latency) -> str:
     return "".join(f"{spell_ms(ms):>{_COLUMN}}" for ms in figures)
 
 
-def _database(snapshot: Snapshot) -> Iterator[Row]:
+def describe_load(snapshot: Snapshot) -> Iterator[Row]:
+    """Say how much the database was spared."""
     yield _share("Saved", snapshot.hits, snapshot.lookups)
     yield _share("Asked", snapshot.misses, snapshot.lookups)
 
 
-def _consistency(snapshot: Snapshot) -> Iterator[Row]:
+def describe_consistency(snapshot: Snapshot) -> Iterator[Row]:
+    """Say what the audit found, and what waits in the outbox."""
     audit, outbox = snapshot.audit, snapshot.outbox
     if audit.share:
         yield Row(
             "Compared", f"{audit.checked:,} hits with the database ({audit.share * 100:g}% of all)"
         )
-        yield Row("Mismatched", f"{audit.mismatched:,}", style=BAD if audit.mismatched else "")
+        yield Row("Mismatched", f"{audit.mismatched:,}", tone=Tone.BAD.when(audit.mismatched))
         if audit.mismatched:
-            yield Row("Oldest of them", spell_span(audit.worst_age_seconds), style=BAD)
+            yield Row("Oldest of them", spell_span(audit.worst_age_seconds), tone=Tone.BAD)
         yield Row("Consistent", _spell_consistency(audit))
     else:
         yield Row("Compared", "nothing: USERCACHE_AUDIT_SHARE is 0")
     if outbox.waiting is None:
-        yield Row("Outbox", "unknown; the database can't be asked", style=WARNING)
+        yield Row("Outbox", "unknown; the database can't be asked", tone=Tone.WARNING)
     elif not outbox.waiting:
         yield Row("Outbox", "empty")
     else:
         age = spell_span(outbox.oldest_seconds)
-        yield Row("Outbox", f"{outbox.waiting:,} waiting, the oldest for {age}", style=WARNING)
+        yield Row("Outbox", f"{outbox.waiting:,} waiting, the oldest for {age}", tone=Tone.WARNING)
 
 
 def _spell_consistency(audit: AuditState) -> str:
@@ -178,12 +205,13 @@ def _top(snapshot: Snapshot) -> Iterator[Row]:
         yield Row(user.key, f"{user.hits:,}", user.hits / most)
 
 
-def _redis(snapshot: Snapshot) -> Iterator[Row]:
+def describe_redis(snapshot: Snapshot) -> Iterator[Row]:
+    """Say how Redis is, seen from here and by itself."""
     redis, breaker = snapshot.redis, snapshot.breaker
     if breaker.state != "none":
         wait = f", next try in {breaker.seconds_to_probe:.0f} s" if breaker.state == "open" else ""
-        style = "" if breaker.state == "closed" else BAD
-        yield Row("From here", f"{BREAKERS[breaker.state]}{wait}", style=style)
+        tone = Tone.BAD.when(breaker.state != "closed")
+        yield Row("From here", f"{BREAKERS[breaker.state]}{wait}", tone=tone)
     if redis is not None:
         servers = f" of {redis.primaries} primaries" if redis.topology == "cluster" else ""
         yield Row("Version", f"{redis.version}, {redis.topology}{servers}")
@@ -200,7 +228,7 @@ def _processes(snapshot: Snapshot) -> Iterator[Row]:
             f"{state.kind} {state.pid}",
             f"Redis {BREAKERS.get(state.breaker, state.breaker)}{near}, up {up}, "
             f"seen {seen_seconds:.0f} s ago, {state.host}",
-            style="" if state.breaker in ("closed", "") else WARNING,
+            tone=Tone.WARNING.when(state.breaker not in ("closed", "")),
         )
 
 

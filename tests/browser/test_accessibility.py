@@ -1,0 +1,39 @@
+"""What axe-core finds wrong with the pages: nothing, light or dark, at a desk or on a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from accounts.models import User
+from tests.browser.conftest import Arrive
+from tests.browser.visitor import DASHBOARD, PHONE, ROWS_COME_BACK, Visitor
+from usercache.process import PROCESS
+from usercache.users import get_user_by_id
+
+pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_COME_BACK]
+
+
+@pytest.mark.parametrize("is_phone", [False, True], ids=["desk", "phone"])
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_pages_keep_nobody_out(
+    arrive: Arrive, dora: User, alice: User, is_dark: bool, is_phone: bool
+) -> None:
+    """The dashboard with figures and the question whether to clear; a phone cuts nothing off."""
+    visitor = arrive(dora, is_dark=is_dark, is_phone=is_phone)
+    for _ in range(3):
+        get_user_by_id(alice.pk)
+    PROCESS.stop()
+    for path in ("", f"clear/?user=id:{alice.pk}"):
+        visitor.go(DASHBOARD + path)
+        found = Axe().run(visitor.page)
+        assert found.violations_count == 0, found.generate_report()
+        if is_phone:
+            assert visitor.page.evaluate("document.body.scrollWidth") <= PHONE["width"]
+    assert visitor.complaints == []
+
+
+def test_empty_pages_keep_nobody_out(visitor: Visitor) -> None:
+    """The dashboard before anything was counted, the complaint, and the other question."""
+    for path in ("?window=60s", "?window=soon", "clear-all/"):
+        visitor.go(DASHBOARD + path)
+        found = Axe().run(visitor.page)
+        assert found.violations_count == 0, found.generate_report()

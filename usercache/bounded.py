@@ -1,0 +1,63 @@
+"""Questions to a database that may hang, asked without hanging with it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, Generic, TypeVar
+
+from django.db import Error as AnyDatabaseError
+from django.db import OperationalError, connections
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 1.0
+"""What those who watch wait for, more than any healthy database takes."""
+
+
+class DatabaseHangsError(OperationalError):
+    """Say that the database has not answered in time."""
+
+
+class BoundedQuery(Generic[T]):
+    """Ask on a thread with a connection of its own, and wait for the answer for so long only.
+
+    One thread at a time, however long the database hangs: who asks meanwhile waits for the same
+    answer. The thread doesn't keep the process alive.
+    """
+
+    def __init__(self, ask: Callable[[], T], patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Take the question; it raises `django.db.Error` and nothing else."""
+        self._ask = ask
+        self._patience_seconds = patience_seconds
+        self._lock = threading.Lock()
+        self._answer: Future[T] | None = None
+
+    def __call__(self) -> T:
+        """Return the answer.
+
+        Raises:
+            django.db.Error: what the question raised, or that there was no answer in time.
+        """
+        with self._lock:
+            if self._answer is None or self._answer.done():
+                self._answer = Future()
+                threading.Thread(
+                    target=self._run, args=(self._answer,), name="usercache-query", daemon=True
+                ).start()
+            answer = self._answer
+        try:
+            return answer.result(self._patience_seconds)
+        except TimeoutError:
+            raise DatabaseHangsError(
+                f"The database has not answered in {self._patience_seconds:g} s."
+            ) from None
+
+    def _run(self, answer: Future[T]) -> None:
+        try:
+            answer.set_result(self._ask())
+        except AnyDatabaseError as error:
+            answer.set_exception(error)
+        finally:
+            if not answer.done():
+                answer.cancel()
+            connections.close_all()

@@ -1,0 +1,1 @@
+"""A snapshot as the admin's dashboard shows it: rows, tables, charts, ready for templates."""
