@@ -26,12 +26,13 @@ def main() -> None:
         options = read_options()
         for line in prepare(options):
             sys.stderr.write(f"{line}\n")
+        if only_check:
+            return
+        preparation.check_address(options.address)
     except (preparation.NotReadyError, ImproperlyConfigured, CommandError) as error:
         sys.stderr.write(f"The server can't start. {error}\n")
         # Another code than a crash's: to try again, as systemd would, does not help.
         sys.exit(os.EX_CONFIG)
-    if only_check:
-        return
     connections.close_all()
     sys.stderr.flush()
     # Not in this process: granian forks, and by now there are threads and connections here.
@@ -58,7 +59,7 @@ def prepare(options: ServerOptions) -> Iterator[str]:
 
 def describe(options: ServerOptions) -> Iterator[str]:
     """Say what will run, and what PostgreSQL and Redis must be able to bear."""
-    yield f"Serving on {options.bind} with {options.workers} x {options.threads} threads."
+    yield f"{options.workers} workers of {options.threads} threads."
     to_database = preparation.database_connections()
     if to_database is not None:
         yield f"PostgreSQL must take {options.workers * to_database} connections."

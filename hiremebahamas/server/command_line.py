@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from hiremebahamas.environment import BASE_DIR
+from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 
-UNIX: Final = "unix:"
 # How long an idle connection is kept: longer than a proxy keeps it (docs/nginx.conf), lest it send
 # a request into a connection that is being closed. granian allows no more.
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
@@ -26,7 +26,7 @@ def spell_command(options: ServerOptions) -> list[str]:
     return [
         *("-m", "granian", "hiremebahamas.server.worker:application"),
         *("--interface", "wsgi", "--working-dir", str(BASE_DIR)),
-        *_spell_address(options.bind),
+        *_spell_address(options.address),
         # HTTP/2 is the proxy's affair.
         *("--http", "1", "--no-ws"),
         *("--http1-header-read-timeout", str(KEEP_ALIVE_MILLISECONDS)),
@@ -38,8 +38,7 @@ def spell_command(options: ServerOptions) -> list[str]:
     ]
 
 
-def _spell_address(bind: str) -> tuple[str, ...]:
-    if bind.startswith(UNIX):
-        return ("--uds", bind.removeprefix(UNIX), "--uds-permissions", SOCKET_PERMISSIONS)
-    host, _, port = bind.rpartition(":")
-    return ("--host", host.strip("[]"), "--port", port)
+def _spell_address(address: Address) -> tuple[str, ...]:
+    if address.path:
+        return ("--uds", address.path, "--uds-permissions", SOCKET_PERMISSIONS)
+    return ("--host", address.host, "--port", str(address.port))

@@ -1,13 +1,13 @@
 """Where is served, by how many processes and threads: from the environment, else the machine."""
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
+from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.variables import read_int, read_switch
 
 BIND_DEFAULT: Final = "127.0.0.1:8000"
@@ -20,8 +20,6 @@ WORKERS_MAX: Final = 256
 THREADS_DEFAULT: Final = 4
 THREADS_MAX: Final = 256
 
-ADDRESS: Final = re.compile(r"(?P<host>[\w.-]+|\[[\da-fA-F:.]+\]):(?P<port>\d{1,5})|unix:/.+")
-PORT_MAX: Final = 65535
 CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 """A container's own limit: microseconds of processor time, in how many. Source: cgroup v2."""
 
@@ -29,7 +27,7 @@ CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 class ServerOptions(NamedTuple):
     """What may differ between machines."""
 
-    bind: str
+    address: Address
     workers: int
     threads: int
     """Of each worker; each serves one request at a time."""
@@ -45,7 +43,7 @@ def read_options() -> ServerOptions:
     Raises: ImproperlyConfigured, with what to do.
     """
     return ServerOptions(
-        bind=_read_address("WEB_BIND"),
+        address=_read_address("WEB_BIND"),
         workers=read_int("WEB_WORKERS", _default_workers(), low=1, high=WORKERS_MAX),
         threads=read_int("WEB_THREADS", THREADS_DEFAULT, low=1, high=THREADS_MAX),
         stop_seconds=read_int("WEB_STOP_SECONDS", STOP_SECONDS_DEFAULT, low=1, high=600),
@@ -67,12 +65,12 @@ def _default_workers() -> int:
     return min(count_processors(), WORKERS_DEFAULT_MAX)
 
 
-def _read_address(name: str) -> str:
-    address = os.environ.get(name) or BIND_DEFAULT
-    match = ADDRESS.fullmatch(address)
-    if not match or int(match["port"] or 1) not in range(1, PORT_MAX + 1):
+def _read_address(name: str) -> Address:
+    text = os.environ.get(name) or BIND_DEFAULT
+    try:
+        return parse_address(text)
+    except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name} is {address!r}. Set it to an address and a port, as in {BIND_DEFAULT}, or "
+            f"{name} is {text!r}. Set it to an IP address and a port, as in {BIND_DEFAULT}, or "
             "to a socket file, as in unix:/run/hiremebahamas/web.sock."
-        )
-    return address
+        ) from error

@@ -9,6 +9,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from hiremebahamas.server.address import Address, try_address
 from hiremebahamas.server.options import ServerOptions
 
 REQUIRED: Final = {
@@ -93,6 +94,20 @@ def collect_static_files() -> None:
             f"The static files can't be put into {settings.STATIC_ROOT}: {error}. Let this user "
             "write there, or name another directory in STATIC_ROOT, or run manage.py collectstatic "
             "when you install, and set WEB_COLLECT_STATIC=False."
+        ) from error
+
+
+def check_address(address: Address) -> None:
+    """Make sure that nobody else serves there.
+
+    Raises: NotReadyError.
+    """
+    try:
+        try_address(address)
+    except OSError as error:
+        raise NotReadyError(
+            f"WEB_BIND can't be listened on: {error.strerror}. End what runs there, or choose "
+            "another address, or a directory in which this user may make a socket file."
         ) from error
 
 

@@ -6,10 +6,11 @@ import logging.config
 
 import pytest
 
+from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.server.command_line import ACCESS_LOG, LOGGING, spell_command
 from hiremebahamas.server.options import ServerOptions
 
-OPTIONS = ServerOptions("127.0.0.1:8000", 2, 4, 25, collects_static=True)
+OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ OPTIONS = ServerOptions("127.0.0.1:8000", 2, 4, 25, collects_static=True)
 )
 def test_addresses(bind: str, arguments: str) -> None:
     """As its command line has them; a socket file is its owner's and group's alone."""
-    assert arguments in " ".join(spell_command(OPTIONS._replace(bind=bind)))
+    assert arguments in " ".join(spell_command(OPTIONS._replace(address=parse_address(bind))))
 
 
 def test_numbers() -> None:

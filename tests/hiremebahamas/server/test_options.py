@@ -9,18 +9,11 @@ from hiremebahamas.server.options import count_processors, read_options
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:80", "localhost:8000", "[::1]:65535", "unix:/run/web.sock"]
+    "text", ["8000", "localhost:80", ":80", "256.1.1.1:80", "1.2.3.4:0", "1.2.3.4:99999", "unix:"]
 )
-def test_addresses(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """A port of some interface, or a socket file."""
-    monkeypatch.setenv("WEB_BIND", address)
-    assert read_options().bind == address
-
-
-@pytest.mark.parametrize("address", ["8000", "localhost", ":0", "h:0", "h:99999", "unix:", "a b:1"])
-def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """With one that would do."""
-    monkeypatch.setenv("WEB_BIND", address)
+def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """With one that would do; host names too, which may mean several addresses."""
+    monkeypatch.setenv("WEB_BIND", text)
     with pytest.raises(ImproperlyConfigured, match=r"WEB_BIND is .* as in 127\.0\.0\.1:8000"):
         read_options()
 

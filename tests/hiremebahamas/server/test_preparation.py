@@ -9,10 +9,11 @@ from pytest_django import Settings
 
 from hiremebahamas.server import __main__ as command
 from hiremebahamas.server import preparation
+from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 from hiremebahamas.server.preparation import NotReadyError, check_migrations, check_settings
 
-OPTIONS = ServerOptions("127.0.0.1:8000", 2, 4, 25, collects_static=True)
+OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True)
 
 
 def test_all_that_is_missing_is_said_at_once(
@@ -98,7 +99,7 @@ def test_static_files_that_cannot_be_written(
 def test_what_the_other_servers_must_take_is_said(settings: Settings) -> None:
     """All workers' connections together."""
     said = " ".join(command.describe(OPTIONS))
-    assert "Serving on 127.0.0.1:8000 with 2 x 4 threads." in said
+    assert "2 workers of 4 threads." in said
     if connection.vendor == "postgresql":
         assert "PostgreSQL must take 40 connections" in said
     if settings.USERCACHE_SHARED_ALIAS:
