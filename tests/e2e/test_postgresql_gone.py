@@ -90,7 +90,7 @@ def test_cached_users_are_served_without_postgresql(
     assert everywhere(anybody, "/health/live").status == 200
     ready = everywhere(anybody, "/health/ready")
     assert (ready.status, ready.body["code"]) == (503, "database_unavailable")
-    watched = everywhere(anybody.having(METRICS_TOKEN), "/health/cache")
+    watched = anybody.having(METRICS_TOKEN).get("/health/cache")
     assert (watched.status, watched.body["status"]) == (200, "degraded")
     assert watched.body["stats"]["outbox"]["waiting"] is None
 
