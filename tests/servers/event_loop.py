@@ -4,10 +4,10 @@ import heapq
 import select
 import selectors
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import count
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Final
@@ -43,7 +43,7 @@ class EventLoop:
         self._selector = _PreciseSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = count()
-        self._calls: deque[tuple[Function, threading.Event]] = deque()
+        self._calls: deque[tuple[Function, Future[None]]] = deque()
         self._is_stopped = False
         self._bell, self._bell_rope = socket.socketpair()
         self.on_readable(self._bell, self._answer)
@@ -68,13 +68,12 @@ class EventLoop:
     def call(self, function: Function) -> None:
         """Have a function called in the loop's thread, from another one; return when it was.
 
-        Raises: TimeoutError after 5 seconds.
+        Raises: OSError if the function does; TimeoutError after 5 seconds.
         """
-        done = threading.Event()
+        done: Future[None] = Future()
         self._calls.append((function, done))
         self._bell_rope.send(b"!")
-        if not done.wait(PATIENCE_SECONDS):
-            raise TimeoutError("The thread of the proxies' loop is stuck, or has died.")
+        done.result(PATIENCE_SECONDS)
 
     def call_later(self, seconds: float, function: Function) -> Timer:
         """Call a function once so many seconds have passed."""
@@ -116,8 +115,10 @@ class EventLoop:
     def _answer(self) -> None:
         self._bell.recv(1)
         function, done = self._calls.popleft()
-        function()
-        done.set()
+        try:
+            done.set_result(function())
+        except OSError as error:
+            done.set_exception(error)
 
     def _get_patience(self) -> float | None:
         while self._timers and self._timers[0][-1].is_cancelled:

@@ -26,7 +26,7 @@ class TcpPump:
         sink: socket.socket,
         on_end: Callable[[], None],
     ) -> None:
-        """Begin; `on_end` is called when either socket has ended, and everything read was sent."""
+        """Begin; `on_end` is called when the source ended and all was sent, or the sink ended."""
         self._loop = loop
         self._network = network
         self._source = source
