@@ -33,8 +33,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def store(settings: Settings) -> Store:
-    """Return the store of a process that compares every hit."""
+    """Return the store of a process that compares every hit, and keeps its figures to itself."""
     settings.USERCACHE_AUDIT_SHARE = 1.0
+    settings.USERCACHE_STATS_FLUSH_SECONDS = 60.0
     return get_store()
 
 
