@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test fleet bench check format clean
+.PHONY: help run serve test faces screenshots fleet bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,17 @@ test: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist 
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
 	$(PYTEST) --stack=servers
 	$(PYTEST) --stack=embedded
+
+faces: $(DEVELOPMENT_STAMP) ## Look at the dashboard in Chromium, at the metrics in Prometheus
+	@for program in chromium prometheus; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "Install these first:$$missing" >&2; exit 1; fi; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; fi
+	$(BIN)/python -m pytest -m "browser or prometheus" tests/browser tests/prometheus
+
+screenshots: $(DEVELOPMENT_STAMP) ## Take the README's pictures of the dashboard anew, with Chromium
+	$(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py --pictures docs
 
 fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
 	$(BIN)/python -m tests.fleet $(FLEET)

@@ -79,5 +79,5 @@ OVER_FAR_DATABASE: Final = _at_least(10.0, "requests/s / simplejwt, database 10 
 DEACTIVATION: Final = _at_most(
     50.0, "deactivation seen by 4 busy processes, p99 after the response", unit="ms"
 )
-QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1 % writes", unit="")
+QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1% writes", unit="")
 REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own fields")

@@ -20,8 +20,12 @@ HEADER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer the choice between the two stacks that the product runs on."""
-    parser.getgroup("hiremebahamas").addoption(
+    """Offer the choice between the two stacks, and a place for pictures."""
+    group = parser.getgroup("hiremebahamas")
+    group.addoption(
+        "--pictures", metavar="FOLDER", help="where tests/browser/test_screenshots.py puts them"
+    )
+    group.addoption(
         "--stack",
         choices=("servers", "embedded"),
         default="servers",

@@ -2,18 +2,25 @@
 
 import socket
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from subprocess import PIPE, Popen
 
 import pytest
 
+import tests.order_witness
 from tests.servers.server import HOST
 from tests.servers.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
 
 PATIENCE_SECONDS = 5.0
 SILENCE_SECONDS = 0.1
+ROUNDS = 50
+PROXIES = 4
+BUSY_THREADS = 2
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -65,6 +72,23 @@ def client(proxy: TcpProxy) -> Iterator[socket.socket]:
         yield client
 
 
+@pytest.fixture
+def busy_threads() -> Iterator[None]:
+    ended = threading.Event()
+
+    def compute() -> None:
+        while not ended.is_set():
+            pass
+
+    threads = [threading.Thread(target=compute) for _ in range(BUSY_THREADS)]
+    for thread in threads:
+        thread.start()
+    yield
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
 def connect(proxy: TcpProxy) -> socket.socket:
     return socket.create_connection((HOST, proxy.port), timeout=PATIENCE_SECONDS)
 
@@ -91,6 +115,21 @@ def test_bytes_pass_in_both_directions(proxy: TcpProxy) -> None:
     with connect(proxy) as one, connect(proxy) as other:
         assert ask(one, b"1" * 10_000) == b"1" * 10_000
         assert ask(other, b"2") == b"2"
+
+
+def test_what_came_first_is_passed_on_first(busy_threads: None) -> None:
+    """On other connections and through other proxies, too, while threads keep this process busy."""
+    command = [sys.executable, tests.order_witness.__file__, str(ROUNDS)]
+    with (
+        ExitStack() as stack,
+        Popen(command, stdin=PIPE, stdout=PIPE, text=True) as witness,
+    ):
+        assert witness.stdin
+        assert witness.stdout
+        port = int(witness.stdout.readline())
+        proxies = [stack.enter_context(TcpProxy(port)) for _ in range(PROXIES)]
+        print(*(proxy.port for proxy in proxies), file=witness.stdin, flush=True)
+        assert int(witness.stdout.readline()) == 0
 
 
 def test_each_side_hears_when_the_other_hangs_up(

@@ -27,11 +27,15 @@ class TracedStats(Stats):
     what happened within, as a query, stands beside it.
     """
 
+    def __init__(self) -> None:
+        """Take the tracer of whichever provider is set, now or later."""
+        super().__init__()
+        self._tracer = trace.get_tracer("usercache")
+
     def note_lookup(self, result: str, began: float, pk: Any) -> None:
         """Note it, and tell the tracer; who was looked up stays untold."""
         super().note_lookup(result, began, pk)
         ended_ns = time.time_ns()
         began_ns = ended_ns - int((time.perf_counter() - began) * _NANOSECONDS)
-        tracer = trace.get_tracer("usercache")
-        span = tracer.start_span(SPAN, start_time=began_ns, attributes={RESULT: result})
+        span = self._tracer.start_span(SPAN, start_time=began_ns, attributes={RESULT: result})
         span.end(ended_ns)

@@ -26,7 +26,7 @@ RATE, HALF, MOST = "rate", "p50_ms", "p99_ms"
 FIGURES: Final = {
     RATE: "Requests/s",
     HALF: "Half of the answers within, ms",
-    MOST: "99 % of the answers within, ms",
+    MOST: "99% of the answers within, ms",
 }
 
 

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 ZOE = {"email": "zoe@example.com", "password": PASSWORD, "first_name": "Zoe", "last_name": "Rolle"}
 YVES = ZOE | {"email": "yves@example.com", "first_name": "Yves"}
 MIGRATE_SECONDS = 60
+METRICS_TOKEN = "conch-salad-" * 3
 
 
 @pytest.fixture
@@ -42,7 +43,11 @@ def web_server(
     postgresql_server: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
     """Run a web server on that PostgreSQL, which gives up on it early."""
-    variables = {"DATABASE_URL": postgresql_server.url, "DATABASE_POOL_TIMEOUT_SECONDS": "0.2"}
+    variables = {
+        "DATABASE_URL": postgresql_server.url,
+        "DATABASE_POOL_TIMEOUT_SECONDS": "0.2",
+        "USERCACHE_METRICS_TOKEN": METRICS_TOKEN,
+    }
     directory = tmp_path_factory.mktemp("web")
     with WebServer(directory, "--preload", variables=variables | PATIENCE_VARIABLES) as server:
         yield server
@@ -82,6 +87,12 @@ def test_cached_users_are_served_without_postgresql(
     ):
         assert (answer.status, answer.body["code"]) == (503, "database_unavailable")
     assert [everywhere(zoe, path) for path in warm] == before
+    assert everywhere(anybody, "/health/live").status == 200
+    ready = everywhere(anybody, "/health/ready")
+    assert (ready.status, ready.body["code"]) == (503, "database_unavailable")
+    watched = anybody.having(METRICS_TOKEN).get("/health/cache")
+    assert (watched.status, watched.body["status"]) == (200, "degraded")
+    assert watched.body["stats"]["outbox"]["waiting"] is None
 
     postgresql_server.start()
     wait_for_database(everywhere.server, zoe)

@@ -1,77 +1,98 @@
-"""One client's connection through a proxy: two sockets and a thread for each direction."""
+"""One client's connection through a proxy: two sockets, and a pump for each direction."""
 
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EINPROGRESS
+from typing import Final
 
+from tests.servers.event_loop import EventLoop, Timer
+from tests.servers.network import Network
 from tests.servers.server import HOST
+from tests.servers.tcp_pump import TcpPump, receive
 
-CHUNK_BYTES = 65536
-CONNECT_SECONDS = 1.0
+CONNECT_SECONDS: Final = 1.0
 # On, for 0 seconds: closing the socket sends RST instead of FIN.
-NO_LINGER = struct.pack("ii", 1, 0)
-
-Carry = Callable[[bytes, socket.socket], None]
-"""Brings a chunk to the socket it is for; what it does instead is the network's fault."""
+NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class TcpLine:
-    """A client that was accepted, and the connection to the server that is made for it."""
+    """A client that was accepted, and the connection to the server that is made for it.
 
-    def __init__(self, client: socket.socket, carry: Carry) -> None:
-        """Take the client over; nothing happens before `serve()`."""
-        self._carry = carry
+    All of it happens in the loop's thread, as do the calls.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        network: Network,
+        client: socket.socket,
+        on_end: Callable[["TcpLine"], None],
+    ) -> None:
+        """Take the client over; `connect()` begins. `on_end` is called once both sides ended."""
+        self._loop = loop
+        self._network = network
         self._client = client
         self._server = socket.socket()
-        self._is_half_open = False
+        self._on_end = on_end
+        self._pumps: list[TcpPump] = []
+        self._patience = Timer(self.end)
         for side in (client, self._server):
+            side.setblocking(False)
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def serve(self, server_port: int) -> None:
+    def connect(self, server_port: int) -> None:
         """Connect and pass bytes on, until either side ends or somebody ends the line."""
-        with self._client, self._server, suppress(OSError):  # refused: the client is hung up on
-            self._server.settimeout(CONNECT_SECONDS)
-            self._server.connect((HOST, server_port))
-            self._server.settimeout(None)
-            self._client.settimeout(None)
-            back = threading.Thread(
-                target=self._pump, args=(self._server, self._client), daemon=True
-            )
-            back.start()
-            self._pump(self._client, self._server)
-            back.join()
+        if self._server.connect_ex((HOST, server_port)) in {0, EINPROGRESS}:
+            self._patience = self._loop.call_later(CONNECT_SECONDS, self.end)
+            self._loop.on_writable(self._server, self._begin)
+        else:
+            self.end()
 
     def end(self) -> None:
         """End both sides."""
-        self._is_half_open = False
-        shut(self._client)
-        shut(self._server)
+        self._stop()
+        for side in (self._client, self._server):
+            _shut(side)
+            side.close()
+        self._on_end(self)
 
     def lose_server(self) -> None:
         """End the server's side alone; the client's stays open, in silence."""
-        self._is_half_open = True
-        shut(self._server)
+        self._stop()
+        _shut(self._server)
+        self._server.close()
+        self._loop.on_readable(self._client, self._ignore)
 
     def reset(self) -> None:
         """End both sides, the client's with RST."""
+        self._stop()
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-        # Reading alone: it wakes the thread, and sends nothing that would come before the RST.
-        shut(self._client, socket.SHUT_RD)
+        self._client.close()  # without a FIN that would come before the RST
+        self.end()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):  # somebody hung up
-            while chunk := source.recv(CHUNK_BYTES):
-                if not self._is_half_open:
-                    self._carry(chunk, sink)
-        if sink is self._server:
-            shut(sink)
-        elif not self._is_half_open:
-            shut(sink, socket.SHUT_RD)  # its thread wakes, and closes both
+    def _begin(self) -> None:
+        self._stop()
+        if self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.end()  # refused: the client is hung up on
+            return
+        for source, sink in ((self._client, self._server), (self._server, self._client)):
+            self._pumps.append(TcpPump(self._loop, self._network, source, sink, self.end))
+
+    def _stop(self) -> None:
+        for pump in self._pumps:
+            pump.stop()
+        self._pumps.clear()
+        self._patience.cancel()
+        self._loop.forget(self._client)
+        self._loop.forget(self._server)
+
+    def _ignore(self) -> None:
+        if receive(self._client) == b"":
+            self.end()
 
 
-def shut(side: socket.socket, how: int = socket.SHUT_RDWR) -> None:
-    """Shut a socket down, which also wakes the thread that waits at it."""
+def _shut(side: socket.socket) -> None:
     with suppress(OSError):  # it is closed already, or was never open
-        side.shutdown(how)
+        side.shutdown(socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from usercache.dashboard.charts import Chart, draw_charts
@@ -25,6 +26,7 @@ from usercache.report.units import NOTHING, spell_ms, spell_part, spell_rate, sp
 
 SYMBOLS: Final = {Status.HEALTHY: "✓", Status.DEGRADED: "!", Status.DOWN: "✕"}
 """Beside the status, for those who don't see its colour."""
+PROCESSES_SHOWN: Final = 50
 
 
 class Answer(NamedTuple):
@@ -93,6 +95,8 @@ class Page(NamedTuple):
     charts: Sequence[Chart]
     minutes: Sequence[Minute]
     processes: Sequence[ProcessRow]
+    hidden_processes: int
+    """How many more there are."""
 
 
 def describe_page(snapshot: Snapshot) -> Page:
@@ -115,7 +119,8 @@ def describe_page(snapshot: Snapshot) -> Page:
         top_users=list(_describe_top(snapshot)),
         charts=draw_charts(snapshot.series),
         minutes=list(_describe_minutes(snapshot)),
-        processes=list(_describe_processes(snapshot)),
+        processes=list(islice(_describe_processes(snapshot), PROCESSES_SHOWN)),
+        hidden_processes=max(0, len(snapshot.processes) - PROCESSES_SHOWN),
     )
 
 

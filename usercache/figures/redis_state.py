@@ -1,7 +1,10 @@
 """How Redis itself is, from what its servers say."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+_DATABASE: Final = re.compile(r"db\d+")
 
 
 class RedisState(NamedTuple):
@@ -24,6 +27,10 @@ class RedisState(NamedTuple):
     topology: str
     """server, socket, sentinel, or cluster."""
     primaries: int
+    keys: int
+    """In all of the servers' databases, others' keys too."""
+    commands_per_second: int
+    """Lately, whoever sent them."""
 
 
 def describe_redis(
@@ -43,7 +50,14 @@ def describe_redis(
         version=_version_of(first),
         topology=topology,
         primaries=len(infos),
+        keys=sum(_count_keys(info) for info in infos),
+        commands_per_second=sum(int(info.get("instantaneous_ops_per_sec", 0)) for info in infos),
     )
+
+
+def _count_keys(info: Mapping[str, Any]) -> int:
+    databases = (value for name, value in info.items() if _DATABASE.fullmatch(name))
+    return sum(int(database["keys"]) for database in databases)
 
 
 def _version_of(info: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import hmac
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
@@ -51,7 +51,8 @@ def find_user(request: HttpRequest) -> "_AnyUser | None":
     None for nobody, and for a token that isn't good. A session costs two queries.
     """
     if "Authorization" not in request.headers:
-        return cast(Any, request).user if cast(Any, request).user.is_authenticated else None
+        user = getattr(request, "user", None)  # a project may have no sessions
+        return user if user is not None and user.is_authenticated else None
     try:
         found = CachedJWTAuthentication().authenticate(Request(request))
     except (AuthenticationFailed, InvalidToken):

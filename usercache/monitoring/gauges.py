@@ -82,6 +82,8 @@ def _collect_redis(redis: RedisState) -> Iterator[Metric]:
         ("latency_seconds", "One GET there and back.", redis.latency_ms / MILLISECONDS),
         ("memory_used_bytes", "Memory in use.", redis.memory_used),
         ("clients", "Connections.", redis.clients),
+        ("keys", "Keys in all of its databases.", redis.keys),
+        ("commands_per_second", "Commands lately, whoever sent them.", redis.commands_per_second),
         ("replicas", "Replicas that are connected.", redis.replicas),
         ("primaries", "Servers that take writes.", redis.primaries),
     ):

@@ -217,6 +217,8 @@ def describe_redis(snapshot: Snapshot) -> Iterator[Row]:
         yield Row("Version", f"{redis.version}, {redis.topology}{servers}")
         yield Row("Replicas", f"{redis.replicas:,}")
         yield Row("Clients", f"{redis.clients:,}")
+        yield Row("Keys", f"{redis.keys:,}")
+        yield Row("Commands", f"{redis.commands_per_second:,}/s")
         yield Row("Eviction", f"{redis.policy or NOTHING}; {redis.evictions:,} evicted")
 
 

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import User
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
-from usercache import report
+from usercache.outbox import Backlog
 from usercache.process import PROCESS, get_store
 from usercache.report import Status, as_json, take_snapshot
 from usercache.report.snapshot import TopUser
@@ -95,14 +95,13 @@ def test_hanging_redis_costs_one_timeout(
 
 
 @pytest.mark.django_db
-def test_snapshot_without_database(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_without_database() -> None:
     """The outbox is then unknown, and the rest is told."""
 
-    def fail() -> None:
+    def fail() -> Backlog:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(report.gather, "get_backlog", fail)
-    snapshot = take_snapshot()
+    snapshot = take_snapshot(get_backlog=fail)
     assert snapshot.outbox.waiting is None
     assert snapshot.status is Status.DEGRADED
 

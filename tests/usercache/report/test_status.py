@@ -8,7 +8,7 @@ from usercache.figures.processes import ProcessState, SeenProcess
 from usercache.figures.redis_state import RedisState
 from usercache.report.status import Signs, Status, judge
 
-REDIS = RedisState(0.2, 50, None, "noeviction", 0, 3, 0, "Redis 7.0.15", "server", 1)
+REDIS = RedisState(0.2, 50, None, "noeviction", 0, 3, 0, "Redis 7.0.15", "server", 1, 7, 9)
 PROCESS = SeenProcess(ProcessState("t", "web1", 7, "gunicorn", 0.0, "closed", ""), 2.0)
 OPEN = PROCESS._replace(state=PROCESS.state._replace(breaker="open"))
 WELL = Signs(

@@ -35,7 +35,11 @@ async function fetchFigures() {
     throw new Error(`The server answered ${response.status}.`);
   }
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  return fresh.body.firstElementChild;
+  const part = fresh.body.firstElementChild;
+  if (!part?.dataset.status) {
+    throw new Error("Something else answered, such as a proxy.");
+  }
+  return part;
 }
 
 // A screen reader hears of a change of the status, and of nothing else: figures change all the time.

@@ -1,0 +1,1 @@
+"""The metrics, the alert rules and the Grafana panels in a real Prometheus: `make faces`."""
