@@ -64,6 +64,6 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
     log = server.read_log()
     assert '"GET /users/lookup HTTP/1.1" 403' in log
     assert '"GET /nope%0Aforged%22 HTTP/1.1" 404' in log
-    assert '"POST /auth/login HTTP/1.1" 200' in log
+    # Not the log-in: granian writes after the answer, and the worker may end in between.
     for secret in (token, alice.email, PASSWORD):
         assert secret not in log
