@@ -34,7 +34,7 @@ class EventLoop:
     """Rounds of: wait until any socket is ready, then serve every one that is, in their order.
 
     What is ready is served before anything that becomes ready afterwards. asyncio's loop does that
-    too; this one takes half of its time for it, and its timers keep fractions of a millisecond.
+    too, but its timers are rounded up to milliseconds, and it costs more for each chunk.
     All but `call()` are for the functions that it calls.
     """
 
