@@ -1,7 +1,7 @@
 """What granian is told on its command line.
 
 granian rather than gunicorn: `GET /auth/verify` from a warm cache, with an access log, took it two
-thirds of the processor time. The figures are in README.md, "In production".
+thirds of the processor time (0.4 ms against 0.6).
 """
 
 from pathlib import Path
