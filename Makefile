@@ -36,7 +36,7 @@ serve: $(PRODUCTION_STAMP) ## Serve as in production, or say what is missing for
 
 # Each of them has servers of its own; servers that were given are used by one.
 TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)
-test: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+test faces: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
 	$(PYTEST) --stack=servers
 	$(PYTEST) --stack=embedded
@@ -47,7 +47,7 @@ faces: $(DEVELOPMENT_STAMP) ## Look at the dashboard in Chromium, at the metrics
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "Install these first:$$missing" >&2; exit 1; fi; \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; fi
-	$(BIN)/python -m pytest -m "browser or prometheus" tests/browser tests/prometheus
+	$(PYTEST) -m "browser or prometheus" tests/browser tests/prometheus
 
 screenshots: $(DEVELOPMENT_STAMP) ## Take the README's pictures of the dashboard anew, with Chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py --pictures docs

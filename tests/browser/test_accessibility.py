@@ -5,11 +5,12 @@ from axe_playwright_python.sync_playwright import Axe
 
 from accounts.models import User
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import DASHBOARD, PHONE, ROWS_COME_BACK, Visitor
+from tests.browser.visitor import DASHBOARD, PHONE, Visitor
+from tests.marks import ROWS_STAY
 from usercache.process import PROCESS
 from usercache.users import get_user_by_id
 
-pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_COME_BACK]
+pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
 
 
 @pytest.mark.parametrize("is_phone", [False, True], ids=["desk", "phone"])

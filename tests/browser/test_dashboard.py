@@ -10,13 +10,14 @@ from playwright.sync_api import Browser, expect
 
 from accounts.models import User
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import DASHBOARD, ROWS_COME_BACK, Visitor
+from tests.browser.visitor import DASHBOARD, Visitor
 from tests.cast import token_of
 from tests.e2e.http_client import HttpClient
 from tests.e2e.production_server import ProductionServer
+from tests.marks import ROWS_STAY
 from tests.servers.redis_server import RedisServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_COME_BACK]
+pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
 
 PERIOD_MS = 5000
 LOADED_MS = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"

@@ -11,16 +11,17 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.browser.busy_hour import make_up
-from tests.browser.visitor import DASHBOARD, ROWS_COME_BACK, Visitor
+from tests.browser.visitor import DASHBOARD, Visitor
 from tests.caches import PATIENCE, lead_shared_alias
 from tests.cast import token_of
 from tests.e2e.http_client import HttpClient
 from tests.e2e.production_server import ProductionServer
+from tests.marks import ROWS_STAY
 from tests.servers.redis_server import RedisServer
 from usercache.process import PROCESS, get_store
 from usercache.totals import Totals
 
-pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_COME_BACK]
+pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
 
 COLOURS = 64
 SMALLEST_BYTES = 5_000

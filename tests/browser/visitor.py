@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 
 from accounts.models import User
 from tests.cast import PASSWORD
 
-# The server remembers the ids of what isn't a user's: after each test they have to come back.
-ROWS_COME_BACK = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 DASHBOARD = "/admin/usercache/dashboard/"
 WIDE = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)

@@ -14,11 +14,12 @@ from accounts.models import User
 from tests.cast import token_of
 from tests.e2e.http_client import HttpClient
 from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
+from tests.marks import ROWS_STAY
 from tests.prometheus.prometheus_server import MONITORING, PrometheusServer, run_promtool
 from tests.servers.redis_server import RedisServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.redis, ROWS_STAY]
 
 TOKEN: Final = "junkanoo" * 4
 REQUESTS: Final = 30
