@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, cast
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
-from rest_framework_simplejwt.exceptions import InvalidToken
 
 from usercache.authentication import CachedJWTAuthentication
 from usercache.conf import conf
@@ -55,7 +54,7 @@ def find_user(request: HttpRequest) -> "_AnyUser | None":
         return user if user is not None and user.is_authenticated else None
     try:
         found = CachedJWTAuthentication().authenticate(Request(request))
-    except (AuthenticationFailed, InvalidToken):
+    except AuthenticationFailed:
         return None
     return None if found is None else cast("_AnyUser", found[0])
 
