@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-PATIENCE_SECONDS: Final = "10"
+PATIENCE_SECONDS: Final = "30"
 """Nobody hangs here, but eight processes on two cores may wait for longer than a timeout."""
 
 TTL_SECONDS: Final = 300
@@ -23,7 +23,11 @@ class Contender:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that a process needs to be this contender's."""
-        return {"USERCACHE_REDIS_TIMEOUT_SECONDS": PATIENCE_SECONDS, **self.variables}
+        patience = {
+            "USERCACHE_REDIS_TIMEOUT_SECONDS": PATIENCE_SECONDS,
+            "DATABASE_POOL_TIMEOUT_SECONDS": PATIENCE_SECONDS,
+        }
+        return {**patience, **self.variables}
 
 
 def _peer(label: str, cache: str) -> Contender:
