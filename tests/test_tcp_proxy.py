@@ -164,6 +164,14 @@ def test_delay_holds_every_chunk_back(proxy: TcpProxy, client: socket.socket) ->
     assert ask(client, b"fast") == b"fast"
 
 
+def test_restored_line_brings_what_was_held_back(proxy: TcpProxy, client: socket.socket) -> None:
+    """At once, so that nothing sent later through another proxy overtakes it."""
+    proxy.delay(2 * PATIENCE_SECONDS)
+    client.sendall(b"held back")
+    proxy.restore()
+    assert client.recv(9) == b"held back"
+
+
 def test_drip_sends_a_few_bytes_at_a_time(proxy: TcpProxy, client: socket.socket) -> None:
     """With a pause before each."""
     proxy.drip(2, 0.01)

@@ -50,6 +50,11 @@ class TcpLine:
         else:
             self.end()
 
+    def hurry(self) -> None:
+        """Bring at once what was held back."""
+        for pump in list(self._pumps):
+            pump.hurry()
+
     def end(self) -> None:
         """End both sides."""
         self._stop()

@@ -96,6 +96,7 @@ class TcpProxy:
 
     def _listen(self) -> None:
         self._network.mend()
+        self._to_all(TcpLine.hurry)
         if not self._is_listening and self._loop is not None:
             self._socket.listen(BACKLOG)
             self._socket.setblocking(False)
