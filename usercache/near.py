@@ -96,7 +96,9 @@ class NearTier:
             self._entries[key] = record, self._clock() + seconds_left
             self._bytes += size
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes > 0:
-                self._drop(next(iter(self._entries)))
+                # In one step: a hit, which takes no lock, may move its entry at any moment.
+                oldest, (dropped, _) = self._entries.popitem(last=False)
+                self._note_dropped(oldest, dropped)
 
     def forget(self, keys: Iterable[str], pointers: Sequence[str] = ()) -> None:
         """Drop records, and make void every ticket drawn for them."""
@@ -150,8 +152,12 @@ class NearTier:
 
     def _drop(self, key: str) -> None:
         held = self._entries.pop(key, None)
-        if held is not None and self._max_bytes:
-            self._bytes -= _size(key, held[0])
+        if held is not None:
+            self._note_dropped(key, held[0])
+
+    def _note_dropped(self, key: str, record: Record) -> None:
+        if self._max_bytes:
+            self._bytes -= _size(key, record)
 
 
 def _size(key: str, record: Record) -> int:
