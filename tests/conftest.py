@@ -13,6 +13,8 @@ from tests.cast import Cast
 from tests.servers.redis_server import RedisServer
 from usercache.process import PROCESS
 
+SLOW_HERE_MS = 5_000.0
+
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
@@ -28,6 +30,12 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """Run a Redis of this test's own, to stop, kill or pause at will."""
     with RedisServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _patience_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a machine that is slow for a moment not be taken for a Redis that is."""
+    monkeypatch.setattr("usercache.report.status.SLOW_MS", SLOW_HERE_MS)
 
 
 @pytest.fixture(autouse=True)
