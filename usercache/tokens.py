@@ -19,7 +19,14 @@ from usercache.conf import conf
 DIGEST_BYTES: Final = 32
 """Too many for anybody to find a token with the digest of another."""
 _SCALARS: Final = (str, int, float, bool, type(None))
-_VERIFICATION: Final = ("__init__", "verify", "check_exp", "verify_token_type", "get_token_backend")
+_VERIFICATION: Final = (
+    "__init__",
+    "verify",
+    "check_exp",
+    "verify_token_type",
+    "get_token_backend",
+    "token_backend",
+)
 _EXPIRY_CLAIM: Final = "exp"
 
 
@@ -121,7 +128,7 @@ def _is_final(token: Token) -> bool:
     return (
         state.token_backend.jwks_client is None
         and all(getattr(type(token), name) is getattr(Token, name) for name in _VERIFICATION)
-        and isinstance(token.payload.get(_EXPIRY_CLAIM), int | float)
+        and type(token.payload.get(_EXPIRY_CLAIM)) is int
         and all(isinstance(claim, _SCALARS) for claim in token.payload.values())
     )
 
