@@ -56,6 +56,7 @@ class Listener:
         self._alarm, self._bell = socket.socketpair()
         # One for good, never closed: requests ask it whether something is unread.
         self._selector = selectors.DefaultSelector()
+        self._told = ""
         self._thread = threading.Thread(target=self._run, name="usercache-listener", daemon=True)
         self._thread.start()
 
@@ -79,14 +80,20 @@ class Listener:
             lines += self._connect()
             self._listen(lines)
         except RedisError as error:
-            self._stats.count(f"{ERRORS_PREFIX}listening_{type(error).__name__}")
-            logger.warning("The near tier is off (%s: %s).", type(error).__name__, error)
+            self._note(error)
         finally:
             self._near.suspend()
             for line in lines:
                 with suppress(KeyError):  # it failed before it was listened to
                     self._selector.unregister(line)
                 line.close()
+
+    def _note(self, error: RedisError) -> None:
+        name = type(error).__name__
+        self._stats.count(f"{ERRORS_PREFIX}listening_{name}")
+        if name != self._told:  # each second, perhaps, but said once
+            self._told = name
+            logger.warning("The near tier is off (%s: %s).", name, error)
 
     def _listen(self, lines: Sequence[Line]) -> None:
         for line in lines:
@@ -101,6 +108,7 @@ class Listener:
             self._selector.select(heart.seconds_to_wait)
             self._take(lines, heart)
             if heart.seen_alive_at is not None:
+                self._told = ""
                 self._near.extend_lease(heart.seen_alive_at + SILENCE_SECONDS)
 
     def _take(self, lines: Sequence[Line], heart: "Heart") -> None:
