@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from redis import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from usercache.keys import RECORDS_PREFIX
 
@@ -47,7 +47,7 @@ class Line:
         self._connection: Any = pool.get_connection()
         try:
             self._track(prefix + RECORDS_PREFIX)
-        except BaseException:
+        except RedisError:
             self.close()
             raise
 

@@ -60,7 +60,7 @@ class Reader:
         self._sleep = sleep
 
     def read_through(
-        self, tier: Tier, sought: Sought, note_hit: Callable[[str, Record], None]
+        self, tier: Tier, sought: Sought, note_hit: Callable[[Tier, str, Record], None]
     ) -> Values | None:
         """Return the values under a record key, loading and filling if nobody else does.
 
@@ -76,7 +76,7 @@ class Reader:
                 record = self._read(codec, key, held)
                 if record is not None:
                     self._stats.note_lookup(tier.name, sought.began, pk_of(key))
-                    note_hit(key, record)
+                    note_hit(tier, key, record)
                     return record.values
             if kind == BARRIER or not sought.may_fill():
                 break
@@ -95,7 +95,7 @@ class Reader:
         return self.load(sought)
 
     def read_many_through(
-        self, tier: Tier, sought: SoughtMany, note_hit: Callable[[str, Record], None]
+        self, tier: Tier, sought: SoughtMany, note_hit: Callable[[Tier, str, Record], None]
     ) -> dict[str, Values]:
         """Return the values there are, by key: one operation, and for what it missed two more.
 
@@ -117,7 +117,7 @@ class Reader:
                 missed.append(key)
                 continue
             self._stats.note_lookup(tier.name, sought.began, pk_of(key))
-            note_hit(key, record)
+            note_hit(tier, key, record)
             if record.values is not None:
                 found[key] = record.values
         return found | self._load_and_fill_many(tier, sought, missed, leased, lease)
@@ -160,7 +160,7 @@ class Reader:
         self._fill(tier, sought.codec, {sought.key: values}, lease, began_ms)
         return values
 
-    def _load_and_fill_many(  # what is missed, and which of it to fill
+    def _load_and_fill_many(
         self,
         tier: Tier,
         sought: SoughtMany,

@@ -97,7 +97,7 @@ class Store:
                 self._have_audited(self.audit, sought, Found(tier.name, record))
 
         return self._first_answer(
-            lambda tier: self._reader.read_through(tier, sought, partial(note_hit, tier)),
+            lambda tier: self._reader.read_through(tier, sought, note_hit),
             otherwise=lambda: self._reader.load(sought),
         )
 
@@ -109,7 +109,7 @@ class Store:
             self._keep_near(tier, key, record, tickets)
 
         return self._first_answer(
-            lambda tier: self._reader.read_many_through(tier, sought, partial(note_hit, tier)),
+            lambda tier: self._reader.read_many_through(tier, sought, note_hit),
             otherwise=lambda: self._reader.load_many(sought, sought.keys),
         )
 
