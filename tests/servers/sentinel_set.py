@@ -73,18 +73,9 @@ class SentinelSet:
 
     def restore(self) -> None:
         """After a failover, call the primary what is one, and let the other follow it."""
-        with self.replica.client() as client:
-            has_changed = client.role()[0] == b"master"
-        if has_changed:
-            self.primary, self.replica = self.replica, self.primary
-        if self.replica.is_running:
-            # The sentinels would see to it, after eight seconds.
-            with self.replica.client() as client:
-                client.replicaof(HOST, self.primary.port)
-        else:
-            self.replica.arguments = _following(self.primary)
-            self.replica.start()
-        wait_until(self._is_complete, "the sentinels know the replica again")
+        self._call_by_role()
+        self._follow()
+        wait_until(self._is_restored, "the sentinels know the replica again")
 
     def __enter__(self) -> Self:
         """Start, and wait until everybody knows everybody."""
@@ -105,6 +96,28 @@ class SentinelSet:
                 return False
             return True
 
+    def _call_by_role(self) -> bool:
+        with self.replica.client() as client:
+            has_changed = bool(client.role()[0] == b"master")
+        if has_changed:
+            self.primary, self.replica = self.replica, self.primary
+        return has_changed
+
+    def _follow(self) -> None:
+        if self.replica.is_running:
+            # The sentinels would see to it, after eight seconds.
+            with self.replica.client() as client:
+                client.replicaof(HOST, self.primary.port)
+        else:
+            self.replica.arguments = _following(self.primary)
+            self.replica.start()
+
+    def _is_restored(self) -> bool:
+        # A failover that was under way when we looked may have ended only now.
+        if self._call_by_role():
+            self._follow()
+        return self._is_complete()
+
     def _is_complete(self) -> bool:
         expected = {
             "port": self.primary.port,
@@ -114,7 +127,8 @@ class SentinelSet:
         }
         seen = [{name: state[name] for name in expected} for state in self._see()]
         with self.replica.client() as replica:
-            linked = replica.info("replication")["master_link_status"] == "up"
+            # A primary, as it may be for a moment, is linked to nobody.
+            linked = replica.info("replication").get("master_link_status") == "up"
         return linked and seen == [expected] * SENTINELS
 
     def _see(self) -> list[dict[str, Any]]:
