@@ -90,6 +90,8 @@ class PrimaryFinder(Sentinel):
     def _ask(self, sentinel: "Redis", service_name: str, answers: SimpleQueue[Answer]) -> None:
         try:
             states = cast("dict[str, dict[str, Any]]", sentinel.sentinel_masters())
+        except RedisTimeoutError:
+            return  # silence, for which whoever asks has a clock of his own
         except RedisError as error:
             answers.put(error)
             return

@@ -104,6 +104,8 @@ class Write:
         except AnyDatabaseError as error:
             store.stats.count(ERRORS_PREFIX + type(error).__name__)
             logger.warning("The outbox could not be updated after a write: %s", error)
+            # Who comes next was told of no error: let him find no dead connection either.
+            connections[self._using].close_if_unusable_or_obsolete()
 
     def _update_outbox(self, *, is_confirmed: bool) -> None:
         if is_confirmed:

@@ -17,12 +17,13 @@ import django
 django.setup()
 
 import sys
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 from accounts.services import update_profile
 from usercache.users import get_user_by_id
 
 for line in sys.stdin:
     pk, *version = map(int, line.split())
+    close_old_connections()
     try:
         if version:
             update_profile(user_id=pk, changes={"bio": str(version[0])})

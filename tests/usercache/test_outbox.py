@@ -386,6 +386,32 @@ def test_failed_invalidation_leaves_a_row(
     assert waiting() == [str(alice.pk)]
 
 
+@only_with_triggers
+def test_connection_lost_right_after_the_commit_is_nobody_s(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer was told of success, and his next query gets a connection that works."""
+    lower = SharedTier.lower_barriers
+
+    def lose_connection_first(tier: SharedTier, *args: object) -> None:
+        pid = connection.connection.info.backend_pid
+        with ThreadPoolExecutor() as elsewhere:
+            elsewhere.submit(terminate_backend, pid).result()
+        lower(tier, *args)  # type: ignore[arg-type]  # passed on as they came
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SharedTier, "lower_barriers", lose_connection_first)
+        alice.save()
+    assert waiting() == [str(alice.pk)]  # a row too many, which does no harm
+    assert get_store().stats.peek()["errors_OperationalError"] == 1
+
+
+def terminate_backend(pid: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, %s)", [pid, PATIENCE_SECONDS * 1000])
+    connection.close()
+
+
 def test_backlog(alice: User, make_user: MakeUser) -> None:
     """How many wait and how long the oldest has, for everybody who reports it."""
     assert outbox.get_backlog() == (0, 0.0)
