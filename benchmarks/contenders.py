@@ -8,8 +8,8 @@ PATIENCE_SECONDS: Final = "30"
 
 TTL_SECONDS: Final = 300
 """How long a user is cached, usercache's default and everybody's here."""
-REDIS_ALONE: Final = {"USERCACHE_NEAR_MAX_ENTRIES": "0", "USERCACHE_TOKENS_MAX_ENTRIES": "0"}
-"""What makes a process of ours remember nothing itself."""
+REDIS_ALONE: Final = {"USERCACHE_NEAR_MAX_ENTRIES": "0"}
+"""What makes a process of ours ask Redis for every user; tokens it remembers as ever."""
 
 
 @dataclass(frozen=True, eq=False)

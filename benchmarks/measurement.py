@@ -1,10 +1,13 @@
 """What was measured again and again: middle, spread and comparison."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 from statistics import median, quantiles
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 PERCENT = 100
 
@@ -46,6 +49,17 @@ class Series:
             **self.spread._asdict(),
             "rounds": list(self.values),
         }
+
+
+def shuffled(contenders: Iterable[T], number: int) -> list[T]:
+    """Return the order in which they are measured in a round: drawn, but alike in every run.
+
+    Whoever follows a busy one finds the processor awake, and whoever follows an idle one doesn't:
+    by as much as a fifth, round after round, where the order is always the same.
+    """
+    order = list(contenders)
+    Random(number).shuffle(order)
+    return order
 
 
 def spread_of(values: Sequence[float]) -> Spread:

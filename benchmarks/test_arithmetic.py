@@ -10,7 +10,7 @@ import pytest
 from benchmarks import ledger, page
 from benchmarks.errors import BenchmarkError
 from benchmarks.ledger import Ledger
-from benchmarks.measurement import Series, percentile, spread_of
+from benchmarks.measurement import Series, percentile, shuffled, spread_of
 from benchmarks.outcome import Panel
 from benchmarks.spelling import (
     spell,
@@ -45,6 +45,13 @@ def test_comparison_is_by_round() -> None:
     """A round that was slow for both changes nothing."""
     mine, its = Series("a", "µs", (1.0, 10.0)), Series("b", "µs", (2.0, 20.0))
     assert mine.over(its) == (0.5, 0.5)
+
+
+def test_nobody_always_follows_the_same_one() -> None:
+    """Each round has all of them, in an order of its own, which is the next run's as well."""
+    orders = [tuple(shuffled("abc", number)) for number in range(40)]
+    assert {"".join(order) for order in orders} == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    assert orders == [tuple(shuffled("abc", number)) for number in range(40)]
 
 
 def test_zipf_draws_the_first_twice_as_often_as_the_second() -> None:

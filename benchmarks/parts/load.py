@@ -17,6 +17,7 @@ from benchmarks.contenders import (
     Contender,
 )
 from benchmarks.ground import THREADS, Ground
+from benchmarks.measurement import shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
 from benchmarks.targets import QUERIES, Verdict
@@ -80,7 +81,7 @@ def measure(ground: Ground, plan: Plan) -> Outcome:
         for camp in camps:
             _run(ground, camp, plan, plan.load_warm_seconds, seed=0)
         for number in range(plan.load_rounds):
-            for camp in camps:
+            for camp in shuffled(camps, number):
                 answer = _run(ground, camp, plan, plan.load_seconds, seed=number + 1)
                 camp.rounds.append(answer)
     return _conclude(camps, plan)

@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.child import Child
 from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, NEAR, PICKLED, REDIS, Contender
 from benchmarks.ground import Ground
+from benchmarks.measurement import shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.parts.warming import warm_up
 from benchmarks.plan import Plan
@@ -58,7 +59,7 @@ def measure(ground: Ground, plan: Plan) -> Outcome:
         }
         gets = _prepare(ground, children)
         for number in range(plan.lookup_rounds):
-            for way in WAYS:
+            for way in shuffled(WAYS, number):
                 times[way.label].append(_time(ground, children, way, plan))
             cold = ground.first_id + USERS + number * plan.misses
             times[MISS].append(

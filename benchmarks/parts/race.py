@@ -6,7 +6,7 @@ from typing import Final
 from benchmarks.child import Child
 from benchmarks.contenders import DATABASE, NEAR, REDIS, STATELESS, Contender
 from benchmarks.ground import THREADS, Ground
-from benchmarks.measurement import Series
+from benchmarks.measurement import Series, shuffled
 from benchmarks.outcome import Panel
 from benchmarks.parts.warming import warm_up
 from benchmarks.people import mint_tokens
@@ -69,9 +69,11 @@ class Race:
             for contender, server in servers.items():
                 self._warm_up(contender, server)
             for number in range(self._plan.http_rounds):
-                for (contender, ms), rounds in answers.items():
+                for contender, ms in shuffled(answers, number):
                     distance.set_round_trip(ms)
-                    rounds.append(self._ask(contender, servers[contender], seed=number))
+                    answers[contender, ms].append(
+                        self._ask(contender, servers[contender], seed=number)
+                    )
         for (contender, ms), rounds in answers.items():
             self._keep(processes, contender.label, _spell_distance(ms), rounds)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, NEAR, PICKLED, Contender
 from benchmarks.ground import Ground
+from benchmarks.measurement import shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
 
@@ -41,8 +42,8 @@ def measure(ground: Ground, plan: Plan) -> Outcome:
             children[label].ask("look_up_each", lookup=lookup, **known)
             children[label].ask("time_writes", **known, seconds=plan.write_seconds, seed=0)
         for number in range(plan.write_rounds):
-            for label, child in children.items():
-                seconds, seed = plan.write_seconds, number + 1
+            for label in shuffled(children, number):
+                child, seconds, seed = children[label], plan.write_seconds, number + 1
                 times[label].append(child.ask("time_writes", **known, seconds=seconds, seed=seed))
     panel = Panel("One save, µs")
     for label, values in times.items():
