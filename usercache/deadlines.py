@@ -18,7 +18,7 @@ from typing import Any, Final
 from redis import ConnectionPool
 from redis.connection import AbstractConnection, Connection
 
-from usercache.readiness import Readiness
+from usercache import readiness
 
 MICROSECONDS: Final = 1_000_000
 
@@ -93,7 +93,7 @@ class BlockingDeadlineSocket(DeadlineSocket):
     def __init__(self, sock: socket.socket, timeout_seconds: float) -> None:
         """Take over a connected socket without a time-out of Python's."""
         super().__init__(sock, timeout_seconds)
-        self._readiness = Readiness(sock.fileno())
+        self._can_read = readiness.watch(sock.fileno())
         self._is_looking = False
         self._kept_seconds: float | None = None
         self._set_timeout(timeout_seconds)
@@ -138,7 +138,7 @@ class BlockingDeadlineSocket(DeadlineSocket):
         self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
 
     def _look(self) -> None:
-        if not self._readiness():
+        if not self._can_read():
             raise BlockingIOError(errno.EWOULDBLOCK, "Nothing has come.")
 
 

@@ -13,9 +13,9 @@ from typing import Final
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from usercache import readiness
 from usercache.lines import Line
 from usercache.near import NearTier
-from usercache.readiness import Readiness
 from usercache.stats import ERRORS_PREFIX, Stats
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Listener:
     def _listen(self, lines: Sequence[Line]) -> None:
         for line in lines:
             self._selector.register(line, selectors.EVENT_READ)
-        self._near.watch(Readiness(self._selector.fileno()))
+        self._near.watch(readiness.watch(self._selector.fileno()))
         heart = Heart(lines, self._clock)
         while not self._ended.is_set() and self._is_wanted():
             if heart.is_due:

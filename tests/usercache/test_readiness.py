@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from usercache.readiness import Readiness
+from usercache import readiness
 
 
 @pytest.fixture
@@ -20,24 +20,24 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 def test_something_and_the_end_are_ready(ends: tuple[socket.socket, socket.socket]) -> None:
     """Nothing isn't, before and after."""
     near, far = ends
-    readiness = Readiness(near.fileno())
-    assert not readiness()
+    can_read = readiness.watch(near.fileno())
+    assert not can_read()
     far.sendall(b"x")
-    assert readiness()
+    assert can_read()
     near.recv(1)
-    assert not readiness()
+    assert not can_read()
     far.close()
-    assert readiness()
+    assert can_read()
 
 
 def test_selector_is_ready_with_any_of_its_own(ends: tuple[socket.socket, socket.socket]) -> None:
     """Those that are added later as well, until they are taken away."""
     near, far = ends
     with selectors.DefaultSelector() as selector:
-        readiness = Readiness(selector.fileno())
+        can_read = readiness.watch(selector.fileno())
         far.sendall(b"x")
-        assert not readiness()
+        assert not can_read()
         selector.register(near, selectors.EVENT_READ)
-        assert readiness()
+        assert can_read()
         selector.unregister(near)
-        assert not readiness()
+        assert not can_read()
