@@ -88,6 +88,11 @@ class Conf:
         return cast(float, getattr(settings, "USERCACHE_LEASE_WAIT_SECONDS", 0.25))
 
     @cached_property
+    def USERCACHE_BARRIER_WAIT_SECONDS(self) -> float:
+        """Bound how long a look-up waits for another's write to end; 0 to load at once."""
+        return cast(float, getattr(settings, "USERCACHE_BARRIER_WAIT_SECONDS", 0.02))
+
+    @cached_property
     def USERCACHE_BARRIER_TTL_SECONDS(self) -> float:
         """Bound a writer's barrier; longer than any transaction that writes a user."""
         return cast(float, getattr(settings, "USERCACHE_BARRIER_TTL_SECONDS", 60.0))

@@ -40,7 +40,7 @@ class LocalTier:
     def get(self, key: str) -> bytes | None:
         """Return what the key holds."""
         if self._barriers and self._is_barred(key):
-            return BARRIER
+            return BARRIER + b"".join(tuple(self._barriers.get(key, ())))
         return cast("bytes | None", self._cache.get(key))
 
     def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:

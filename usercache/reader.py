@@ -20,6 +20,7 @@ from usercache.codec import Codec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.guard import UnavailableError
 from usercache.keys import ABSENT_USER, BARRIER, LEASE, pk_of
+from usercache.patience import Patience
 from usercache.sought import Sought, SoughtMany
 from usercache.stats import (
     FILLS,
@@ -34,8 +35,6 @@ from usercache.tiers import Tier, new_lease
 logger = logging.getLogger(__name__)
 
 MILLISECONDS: Final = 1000
-FIRST_PAUSE_SECONDS: Final = 0.002
-"""How long to wait for another's load before looking again; it doubles each time."""
 
 
 class Reader:
@@ -58,17 +57,18 @@ class Reader:
         self._random = random
         self._clock = clock
         self._sleep = sleep
+        self._patience = Patience()
 
     def read_through(
         self, tier: Tier, sought: Sought, note_hit: Callable[[Tier, str, Record], None]
     ) -> Values | None:
         """Return the values under a record key, loading and filling if nobody else does.
 
-        Who finds another's lease waits for it, for `USERCACHE_LEASE_WAIT_SECONDS` at most; who
-        finds a barrier, or may not fill, waits for nobody and writes nothing.
+        Who finds another's lease or barrier waits for it, see `Patience`; who may not fill waits
+        for nobody. Neither writes anything then.
         """
         key, codec = sought.key, sought.codec
-        pauses: Iterator[float] | None = None
+        waits: dict[bytes, Iterator[float]] = {}
         held = tier.get(key)
         while True:
             kind = held[:1] if held is not None else None
@@ -78,11 +78,12 @@ class Reader:
                     self._stats.note_lookup(tier.name, sought.began, pk_of(key))
                     note_hit(tier, key, record)
                     return record.values
-            if kind == BARRIER or not sought.may_fill():
+            if not sought.may_fill():
                 break
-            if kind == LEASE:
-                pauses = pauses or _pauses(conf.USERCACHE_LEASE_WAIT_SECONDS)
-                pause = next(pauses, None)
+            if held is not None and kind in (LEASE, BARRIER):
+                if kind not in waits:
+                    waits[kind] = self._patience.pauses(key, held)
+                pause = next(waits[kind], None)
                 if pause is None:
                     break
                 self._sleep(pause)
@@ -232,12 +233,3 @@ def _longest_age_ms(entry: bytes) -> float:
     if entry[:1] == ABSENT_USER:
         return conf.USERCACHE_NEGATIVE_TTL_SECONDS * MILLISECONDS
     return conf.USERCACHE_TTL_SECONDS * MILLISECONDS
-
-
-def _pauses(bound_seconds: float) -> Iterator[float]:
-    pause, waited = FIRST_PAUSE_SECONDS, 0.0
-    while waited < bound_seconds:
-        pause = min(pause, bound_seconds - waited)
-        yield pause
-        waited += pause
-        pause *= 2

@@ -86,8 +86,9 @@ class Store:
         """Return the values under a record key, or what loading says; None for no such user.
 
         Warm, it is one GET. Cold, one of all callers loads and fills, and the others wait for it,
-        for `USERCACHE_LEASE_WAIT_SECONDS` at most. Where the caller may not fill (in a
-        transaction, whose rows may never be committed), nobody waits and nothing is written.
+        for `USERCACHE_LEASE_WAIT_SECONDS` at most; while somebody writes him, all wait, for
+        `USERCACHE_BARRIER_WAIT_SECONDS`. Where the caller may not fill (in a transaction, whose
+        rows may never be committed), nobody waits and nothing is written.
         """
         tickets = self._draw_tickets([sought.key])
 

@@ -40,6 +40,7 @@ def test_own_settings_are_clean() -> None:
         ("USERCACHE_LOCAL_TTL_SECONDS", 61, "E002"),
         ("USERCACHE_LEASE_TTL_SECONDS", 0, "E002"),
         ("USERCACHE_LEASE_WAIT_SECONDS", -0.1, "E002"),
+        ("USERCACHE_BARRIER_WAIT_SECONDS", 61, "E002"),
         ("USERCACHE_BARRIER_TTL_SECONDS", 0, "E002"),
         ("USERCACHE_STATS_FLUSH_SECONDS", 0, "E002"),
         ("USERCACHE_AUDIT_SHARE", 1.1, "E002"),

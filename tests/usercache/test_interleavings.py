@@ -30,6 +30,7 @@ from usercache import shared
 from usercache.conf import conf
 from usercache.keys import record_key
 from usercache.models import PendingInvalidation
+from usercache.patience import FIRST_PAUSE_SECONDS
 from usercache.process import PROCESS, carry_out
 from usercache.stats import Stats
 from usercache.store import Store
@@ -182,8 +183,8 @@ def update_at_once(world: World) -> None:
 
 @pytest.fixture(autouse=True)
 def _gated_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a gate before each of the tier's operations; who finds a lease doesn't wait for it."""
-    settings.USERCACHE_LEASE_WAIT_SECONDS = 0
+    """Put a gate before each of the tier's operations; who finds another at work doesn't wait."""
+    settings.USERCACHE_LEASE_WAIT_SECONDS = settings.USERCACHE_BARRIER_WAIT_SECONDS = 0
     # Redis stands in the local tier's place, so that no breaker and no second tier interfere.
     gated = GatedTier(shared.connect(conf.USERCACHE_SHARED_ALIAS))
     store = Store(shared=None, local=gated, stats=Stats(), random=lambda: 0.0)  # type: ignore[arg-type]
@@ -284,6 +285,14 @@ def test_one_reader_and_two_writers(make_user: MakeUser) -> None:
                 *world.twin(lambda: world.writer(update_at_once)),
             ],
         )
+
+
+def test_reader_who_waits_for_the_writer(make_user: MakeUser, settings: Settings) -> None:
+    """In every order of a writer and a reader who looks again before he asks the database."""
+    settings.USERCACHE_BARRIER_WAIT_SECONDS = FIRST_PAUSE_SECONDS
+    pk = make_user("alice").pk
+    for choices in every_schedule():
+        run(pk, choices, lambda world: [world.reader(), world.writer(update)], is_warm=True)
 
 
 def test_two_readers_and_one_writer(make_user: MakeUser) -> None:

@@ -15,13 +15,13 @@ from tests.usercache.clocks import Clock
 from usercache import local as local_tier
 from usercache.codec import Codec, Values
 from usercache.conf import conf
-from usercache.keys import LEASE
+from usercache.keys import BARRIER, LEASE
 from usercache.local import LocalTier
-from usercache.reader import FIRST_PAUSE_SECONDS
+from usercache.patience import FIRST_PAUSE_SECONDS, REMEMBERED_BARRIERS, Patience
 from usercache.sought import Sought
 from usercache.stats import Stats
 from usercache.store import Store
-from usercache.tiers import new_lease
+from usercache.tiers import new_lease, new_token
 
 KEY = "user:id:7"
 VALUES: Values = (7, "alice@example.com")
@@ -91,10 +91,12 @@ def test_absence_is_filled_too(store: Store, codec: Codec) -> None:
 
 
 def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: LocalTier) -> None:
-    """Who may not fill takes no lease and waits for none."""
+    """Who may not fill takes no lease and waits for nobody: the barrier may be his own."""
     assert look_up(store, codec, load, may_fill=False) == VALUES
     assert local.get(KEY) is None
     local.take_lease(KEY, new_lease())
+    assert look_up(store, codec, load, may_fill=False) == VALUES
+    local.raise_barriers([KEY], new_token())
     assert look_up(store, codec, load, may_fill=False) == VALUES
     assert slept == []
 
@@ -110,6 +112,47 @@ def test_wait_for_anothers_lease_is_bounded(
     assert slept[:3] == [FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS, 4 * FIRST_PAUSE_SECONDS]
     assert sum(slept) == pytest.approx(0.25)
     assert local.get(KEY) == lease
+
+
+def test_who_waits_for_a_write_finds_what_another_filled(
+    store: Store, codec: Codec, slept: list[float], local: LocalTier
+) -> None:
+    """A short write costs those who ask meanwhile no query."""
+    token = new_token()
+    local.raise_barriers([KEY], token)
+
+    def end_write(seconds: float) -> None:
+        slept.append(seconds)
+        local.lower_barriers([KEY], token, [])
+        look_up(store, codec, load)
+
+    store._reader._sleep = end_write
+    assert look_up(store, codec, never) == VALUES
+    assert slept == [FIRST_PAUSE_SECONDS]
+
+
+def test_long_write_is_waited_for_once(
+    store: Store, codec: Codec, slept: list[float], local: LocalTier, settings: Settings
+) -> None:
+    """Then it is known for one; the next write is waited for again."""
+    settings.USERCACHE_BARRIER_WAIT_SECONDS = 0.02
+    for _ in range(2):
+        local.raise_barriers([KEY], new_token())
+        for waited in (0.02, 0, 0):
+            assert look_up(store, codec, load) == VALUES
+            assert sum(slept) == pytest.approx(waited)
+            slept.clear()
+    assert store.stats.peek() == {"misses": 6}
+
+
+def test_few_barriers_are_remembered(settings: Settings) -> None:
+    """However many writes never end."""
+    settings.USERCACHE_BARRIER_WAIT_SECONDS = 0.02
+    patience = Patience()
+    for number in range(REMEMBERED_BARRIERS + 1):
+        assert sum(patience.pauses(f"user:id:{number}", BARRIER)) == pytest.approx(0.02)
+        assert len(patience._outlasting) <= REMEMBERED_BARRIERS
+    assert not list(patience.pauses(f"user:id:{REMEMBERED_BARRIERS}", BARRIER))
 
 
 def test_waiter_takes_over_where_the_lease_is_gone(

@@ -167,9 +167,9 @@ def test_abandoned_barrier_runs_out(settings: Settings) -> None:
     now = 0.0
     tier = local.connect(conf.USERCACHE_LOCAL_ALIAS)
     tier._clock = lambda: now
-    tier.raise_barriers([KEY], new_token())
+    tier.raise_barriers([KEY], token := new_token())
     now = 59.9
-    assert tier.get(KEY) == BARRIER
+    assert tier.get(KEY) == BARRIER + token
     now = 60.0
     assert tier.get(KEY) is None
 

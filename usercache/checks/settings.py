@@ -33,6 +33,7 @@ RANGES: Final = {
     "USERCACHE_TOKENS_MAX_ENTRIES": Range(0, 10_000_000, "tokens", is_whole=True),
     "USERCACHE_LEASE_TTL_SECONDS": Range(0.1, 60, "seconds"),
     "USERCACHE_LEASE_WAIT_SECONDS": Range(0, 60, "seconds"),
+    "USERCACHE_BARRIER_WAIT_SECONDS": Range(0, 60, "seconds"),
     "USERCACHE_BARRIER_TTL_SECONDS": Range(1, 3600, "seconds"),
     "USERCACHE_STATS_FLUSH_SECONDS": Range(0.05, 60, "seconds"),
     "USERCACHE_AUDIT_SHARE": Range(0, 1, "of the hits"),
