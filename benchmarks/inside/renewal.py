@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 from unittest import mock
 
-from django.db import connection
+from django.db import connections
 
 from benchmarks.measurement import percentile
 from benchmarks.zipf import Zipf
@@ -86,9 +86,9 @@ def renew_under_load(
     with mock.patch("usercache.users.load", load):
         times = _look_up_steadily(renewer, Zipf(count, EXPONENT, random), first, rate, seconds)
     if pool is not None:
-        pool.submit(connection.close)
+        pool.submit(connections.close_all).result()  # its own: `connection.close` is this thread's
         pool.shutdown()
-    connection.close()
+    connections.close_all()
     renewals = renewer.renewals if renewer else 0
     return {
         "hit_rate": 1 - (len(loads) - renewals) / len(times),

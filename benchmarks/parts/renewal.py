@@ -33,7 +33,7 @@ SHIPPED_TTL_SECONDS: Final = 300
 
 
 def measure(ground: Ground, plan: Plan) -> Outcome:
-    """Make the same load each way in turn, round by round."""
+    """Make the same load each way, one way after the other."""
     ground.flush_redis()
     contender = Contender(
         NEAR.label,
