@@ -8,138 +8,120 @@ hold a request up for as long as it likes, without ever failing. Use it in CACHE
 
 import errno
 import math
-import os
+import select
 import socket
 import ssl
-import struct
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
 
 from redis import ConnectionPool
 from redis.connection import AbstractConnection, Connection
 
-from usercache import readiness
+from usercache import nonblocking
 
-MICROSECONDS: Final = 1_000_000
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MILLISECONDS: Final = 1000
 
 
 class DeadlineSocket:
-    """A socket that reads until so long after the last write, however the bytes come."""
+    """A socket that sends, and reads, until so long after the last write began.
+
+    The socket itself never blocks; poll(2) waits, where there is something to wait for. With a
+    time-out of Python's it is asked before each read and write, and a look at whether something
+    has come takes three system calls more. At each of them other threads get the interpreter.
+    """
 
     def __init__(self, sock: socket.socket, timeout_seconds: float) -> None:
         """Take over a connected socket."""
+        sock.settimeout(0)
         self._sock = sock
         self._timeout_seconds = timeout_seconds
+        self._seconds: float | None = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
-        self._is_waiting = True
-        self._has_received = self._is_shortened = False
+        self._can_read = nonblocking.watch(sock.fileno())
+        self._count_decrypted: Callable[[], int] | None = None
+        self._take: Callable[[int], bytes] = nonblocking.Receiver(sock.fileno())
+        if isinstance(sock, ssl.SSLSocket):
+            self._count_decrypted, self._take = sock.pending, sock.recv
+        self._incoming, self._outgoing = select.poll(), select.poll()
+        self._incoming.register(sock, select.POLLIN)
+        self._outgoing.register(sock, select.POLLOUT)
 
     def __getattr__(self, name: str) -> Any:
         """Be the socket in everything else."""
         return getattr(self._sock, name)
 
     def sendall(self, data: bytes) -> None:
-        """Send, and expect the whole answer within the time-out from now."""
-        if self._is_shortened:
-            self.settimeout(self._timeout_seconds)
-        self._deadline = time.monotonic() + self._timeout_seconds
-        self._has_received = False
-        self._sock.sendall(data)
+        """Send, and expect the whole answer within the time-out from now.
 
-    def recv(self, size: int) -> bytes:
+        Raises:
+            TimeoutError: not all could be sent by then.
+        """
+        self._deadline = time.monotonic() + self._timeout_seconds
+        rest, awaited = memoryview(data), None
+        while rest:
+            if awaited is not None:
+                self._wait(awaited, self._deadline)
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except ssl.SSLWantReadError:
+                awaited = self._incoming
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                awaited = self._outgoing
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
         """Return what has come.
 
         Raises:
-            TimeoutError: no more has by the deadline.
+            TimeoutError: nothing more has by the deadline.
+            BlockingIOError, ssl.SSLWantReadError: nothing has yet, under a time-out of 0.
         """
-        self._shorten()
-        return self._sock.recv(size)
+        if flags:
+            return self._receive(self._sock.recv, size, flags)
+        return self._receive(self._take, size)
 
-    def recv_into(self, buffer: bytearray) -> int:
+    def recv_into(self, *args: Any) -> int:
         """Do as `recv()` does, for parsers that have a buffer of their own."""
-        self._shorten()
-        return self._sock.recv_into(buffer)
+        return self._receive(self._sock.recv_into, *args)
 
     def settimeout(self, seconds: float | None) -> None:
         """Set the time-out; under another than the usual one, reads don't wait for an answer."""
-        self._is_waiting = seconds == self._timeout_seconds
-        self._is_shortened = False
-        self._set_timeout(seconds)
+        self._seconds = seconds
 
-    def _set_timeout(self, seconds: float | None) -> None:
-        self._sock.settimeout(seconds)
+    def gettimeout(self) -> float | None:
+        """Return the time-out that was set last."""
+        return self._seconds
 
-    def _shorten(self) -> None:
-        # Only from the second piece on: nearly all answers come in one, for which the socket's own
-        # time-out is right, and setting it is a system call.
-        if not self._is_waiting:
-            return
-        if self._has_received:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("The answer was not complete in time.")
-            self._set_timeout(left)
-            self._is_shortened = True
-        self._has_received = True
+    def _receive(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        has_decrypted = self._count_decrypted is not None and self._count_decrypted()
+        if self._seconds == 0:
+            if not has_decrypted and not self._can_read():
+                raise BlockingIOError(errno.EWOULDBLOCK, "Nothing has come.")
+            return read(*args, **kwargs)
+        deadline, awaited = self._find_deadline(), None if has_decrypted else self._incoming
+        while True:
+            if awaited is not None:
+                self._wait(awaited, deadline)
+            try:
+                return read(*args, **kwargs)
+            except ssl.SSLWantWriteError:
+                awaited = self._outgoing
+            except (BlockingIOError, ssl.SSLWantReadError):
+                awaited = self._incoming
 
+    def _find_deadline(self) -> float:
+        if self._seconds == self._timeout_seconds:
+            return self._deadline
+        return math.inf if self._seconds is None else time.monotonic() + self._seconds
 
-class BlockingDeadlineSocket(DeadlineSocket):
-    """The same on a socket that blocks, with time-outs kept by the kernel.
-
-    Python keeps its own by one more system call before each read and write, and needs three to
-    see that there is nothing to read. At each of them other threads get the interpreter.
-    """
-
-    def __init__(self, sock: socket.socket, timeout_seconds: float) -> None:
-        """Take over a connected socket without a time-out of Python's."""
-        super().__init__(sock, timeout_seconds)
-        self._can_read = readiness.watch(sock.fileno())
-        self._is_looking = False
-        self._kept_seconds: float | None = None
-        self._set_timeout(timeout_seconds)
-        self._keep_time(socket.SO_SNDTIMEO, timeout_seconds)
-
-    def sendall(self, data: bytes) -> None:
-        """See `DeadlineSocket.sendall`."""
-        try:
-            super().sendall(data)
-        except BlockingIOError:
-            raise TimeoutError("Not all could be sent in time.") from None
-
-    def recv(self, size: int) -> bytes:
-        """See `DeadlineSocket.recv`; raises BlockingIOError under a time-out of 0."""
-        if self._is_looking:
-            self._look()
-            return self._sock.recv(size, socket.MSG_DONTWAIT)
-        try:
-            return super().recv(size)
-        except BlockingIOError:
-            raise TimeoutError("Nothing came in time.") from None
-
-    def recv_into(self, buffer: bytearray) -> int:
-        """See `DeadlineSocket.recv_into`; raises BlockingIOError under a time-out of 0."""
-        if self._is_looking:
-            self._look()
-            return self._sock.recv_into(buffer, flags=socket.MSG_DONTWAIT)
-        try:
-            return super().recv_into(buffer)
-        except BlockingIOError:
-            raise TimeoutError("Nothing came in time.") from None
-
-    def _set_timeout(self, seconds: float | None) -> None:
-        self._is_looking = seconds == 0
-        if not self._is_looking and seconds != self._kept_seconds:
-            self._keep_time(socket.SO_RCVTIMEO, seconds)
-            self._kept_seconds = seconds
-
-    def _keep_time(self, option: int, seconds: float | None) -> None:
-        # The kernel's 0 is for ever, and must not come of rounding.
-        whole, rest = divmod(math.ceil((seconds or 0.0) * MICROSECONDS), MICROSECONDS)
-        self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
-
-    def _look(self) -> None:
-        if not self._can_read():
-            raise BlockingIOError(errno.EWOULDBLOCK, "Nothing has come.")
+    def _wait(self, poller: select.poll, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        patience_ms = None if left == math.inf else math.ceil(left * MILLISECONDS)
+        if left <= 0 or not poller.poll(patience_ms):
+            raise TimeoutError("Redis took too long.")
 
 
 class DeadlineMixin(AbstractConnection):
@@ -149,7 +131,7 @@ class DeadlineMixin(AbstractConnection):
         sock = super()._connect()  # type: ignore[safe-super, no-untyped-call]  # redis-py's
         if self.socket_timeout is None:
             return sock
-        return bound_by(sock, self.socket_timeout)
+        return DeadlineSocket(sock, self.socket_timeout)
 
 
 class DeadlinePool(ConnectionPool):
@@ -170,18 +152,6 @@ def with_deadlines(connection_class: type[AbstractConnection]) -> type[AbstractC
         name = f"Deadline{connection_class.__name__}"
         _CLASSES[connection_class] = type(name, (DeadlineMixin, connection_class), {})
     return _CLASSES[connection_class]
-
-
-def bound_by(sock: socket.socket, timeout_seconds: float) -> DeadlineSocket:
-    """Return a connected socket with deadlines, kept by the kernel where it can."""
-    if isinstance(sock, ssl.SSLSocket):  # reads on when the kernel says that the time is over
-        return DeadlineSocket(sock, timeout_seconds)
-    sock.settimeout(None)
-    if os.get_blocking(sock.fileno()):
-        return BlockingDeadlineSocket(sock, timeout_seconds)
-    # gevent's or eventlet's, which let others run instead of blocking.
-    sock.settimeout(timeout_seconds)
-    return DeadlineSocket(sock, timeout_seconds)
 
 
 _CLASSES: Final[dict[type[AbstractConnection], type[AbstractConnection]]] = {}

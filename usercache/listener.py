@@ -13,7 +13,7 @@ from typing import Final
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from usercache import readiness
+from usercache import nonblocking
 from usercache.lines import Line
 from usercache.near import NearTier
 from usercache.stats import ERRORS_PREFIX, Stats
@@ -57,6 +57,12 @@ class Listener:
         self._alarm, self._bell = socket.socketpair()
         # One for good, never closed: requests ask it whether something is unread.
         self._selector = selectors.DefaultSelector()
+        # gevent's selectors have no descriptor.
+        self._has_unread: Callable[[], object] = (
+            nonblocking.watch(self._selector.fileno())
+            if hasattr(self._selector, "fileno")
+            else lambda: self._selector.select(0)
+        )
         self._told = ""
         self._thread = threading.Thread(target=self._run, name="usercache-listener", daemon=True)
         self._thread.start()
@@ -99,7 +105,7 @@ class Listener:
     def _listen(self, lines: Sequence[Line]) -> None:
         for line in lines:
             self._selector.register(line, selectors.EVENT_READ)
-        self._near.watch(readiness.watch(self._selector.fileno()))
+        self._near.watch(self._has_unread)
         heart = Heart(lines, self._clock)
         while not self._ended.is_set() and self._is_wanted():
             if heart.is_due:

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 
 from usercache.conf import conf
-from usercache.keys import BARRIER
+from usercache.tiers import spell_barrier
 
 MILLISECONDS: Final = 1000
 
@@ -40,7 +40,8 @@ class LocalTier:
     def get(self, key: str) -> bytes | None:
         """Return what the key holds."""
         if self._barriers and self._is_barred(key):
-            return BARRIER + b"".join(tuple(self._barriers.get(key, ())))
+            holders = tuple(self._barriers.get(key, {}).items())
+            return spell_barrier({token: int(at * MILLISECONDS) for token, at in holders})
         return cast("bytes | None", self._cache.get(key))
 
     def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:

@@ -51,21 +51,22 @@ class Reader:
         random: Callable[[], float],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        patience: Patience,
     ) -> None:
         """Take what all threads of the process share."""
         self._stats = stats
+        self._patience = patience
         self._random = random
         self._clock = clock
         self._sleep = sleep
-        self._patience = Patience()
 
     def read_through(
         self, tier: Tier, sought: Sought, note_hit: Callable[[Tier, str, Record], None]
     ) -> Values | None:
         """Return the values under a record key, loading and filling if nobody else does.
 
-        Who finds another's lease or barrier waits for it, see `Patience`; who may not fill waits
-        for nobody. Neither writes anything then.
+        Who finds another's lease or barrier waits for it to go, see `Patience`, and where it
+        doesn't, loads without filling. Who may not fill waits for nobody, and does so at once.
         """
         key, codec = sought.key, sought.codec
         waits: dict[bytes, Iterator[float]] = {}
@@ -82,9 +83,10 @@ class Reader:
                 break
             if held is not None and kind in (LEASE, BARRIER):
                 if kind not in waits:
-                    waits[kind] = self._patience.pauses(key, held)
+                    waits[kind] = self._patience.pauses(held)
                 pause = next(waits[kind], None)
                 if pause is None:
+                    self._patience.give_up(held)
                     break
                 self._sleep(pause)
                 held = tier.get(key)

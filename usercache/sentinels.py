@@ -70,7 +70,7 @@ class PrimaryFinder(Sentinel):
 
         Raises:
             MasterNotFoundError: the sentinels that answered know of none that is up.
-            redis.TimeoutError: none answered in time.
+            redis.TimeoutError: none that knows it answered in time, and not all answered.
         """
         answers = SimpleQueue[Answer]()
         for sentinel in self.sentinels:

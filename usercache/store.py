@@ -15,6 +15,7 @@ from usercache.guard import GuardedTier, UnavailableError
 from usercache.keys import BARRIER, LEASE, pk_of
 from usercache.local import LocalTier
 from usercache.near import NearTier, Ticket
+from usercache.patience import Patience
 from usercache.reader import Reader
 from usercache.sought import Sought, SoughtMany
 from usercache.stats import INVALIDATIONS, NEAR, Stats
@@ -63,7 +64,10 @@ class Store:
         self._local = local
         self._near = near
         self.stats = stats
-        self._reader = Reader(stats, random=random, clock=clock, sleep=sleep)
+        self._patience = Patience()
+        self._reader = Reader(
+            stats, random=random, clock=clock, sleep=sleep, patience=self._patience
+        )
 
     def recall(self, key: str, seek: Callable[[], Sought]) -> Values | None:
         """Return the values under a record key if the near tier has them; no I/O, no waiting.
@@ -86,9 +90,9 @@ class Store:
         """Return the values under a record key, or what loading says; None for no such user.
 
         Warm, it is one GET. Cold, one of all callers loads and fills, and the others wait for it,
-        for `USERCACHE_LEASE_WAIT_SECONDS` at most; while somebody writes him, all wait, for
-        `USERCACHE_BARRIER_WAIT_SECONDS`. Where the caller may not fill (in a transaction, whose
-        rows may never be committed), nobody waits and nothing is written.
+        for `USERCACHE_LEASE_WAIT_SECONDS` at most; while the row is being written, for
+        `USERCACHE_BARRIER_WAIT_SECONDS` at most. Where the caller may not fill (in a transaction,
+        whose rows may never be committed), nobody waits and nothing is written.
         """
         tickets = self._draw_tickets([sought.key])
 
@@ -130,6 +134,7 @@ class Store:
         Must be called before the commit of what changes the users behind the keys. Says whether
         every process hears of it: not while Redis can't be reached.
         """
+        self._patience.note_own(token)
         return self._tell_all(lambda tier: tier.raise_barriers(keys, token))
 
     def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> bool:

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from usercache.keys import LEASE
-from usercache.scripts import TOKEN_BYTES
+from usercache.keys import BARRIER, LEASE
+from usercache.scripts import DEADLINE_DIGITS, TOKEN_BYTES
 
 
 class Tier(Protocol):
@@ -68,3 +68,16 @@ def new_token() -> bytes:
 def new_lease() -> bytes:
     """Return a lease nobody else holds."""
     return LEASE + new_token()
+
+
+def spell_barrier(holders: Mapping[bytes, int]) -> bytes:
+    """Return what a key holds under a barrier: each holder's token and deadline in milliseconds."""
+    return BARRIER + b"".join(
+        token + b"%0*d" % (DEADLINE_DIGITS, deadline) for token, deadline in holders.items()
+    )
+
+
+def holders_of(barrier: bytes) -> set[bytes]:
+    """Return the tokens of the writes that a barrier stands for."""
+    starts = range(1, len(barrier), TOKEN_BYTES + DEADLINE_DIGITS)
+    return {barrier[start : start + TOKEN_BYTES] for start in starts}

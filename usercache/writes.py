@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from django.db import Error as AnyDatabaseError
 from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache import outbox, triggers
 from usercache.codec import get_codec
 from usercache.identifiers import identifiers_of, spell_pointers
 from usercache.keys import record_key
-from usercache.process import PROCESS, get_store
+from usercache.process import PROCESS, get_store, is_in_transaction
 from usercache.stats import ERRORS_PREFIX
 from usercache.tiers import new_token
 
@@ -104,8 +105,7 @@ class Write:
         except AnyDatabaseError as error:
             store.stats.count(ERRORS_PREFIX + type(error).__name__)
             logger.warning("The outbox could not be updated after a write: %s", error)
-            # Who comes next was told of no error: let him find no dead connection either.
-            connections[self._using].close_if_unusable_or_obsolete()
+            _drop_if_dead(connections[self._using])
 
     def _update_outbox(self, *, is_confirmed: bool) -> None:
         if is_confirmed:
@@ -136,6 +136,12 @@ def touches_cache(columns: Iterable[str] | None) -> bool:
     meta = codec.model._meta
     cached = {f.name for f in meta.concrete_fields if f.attname in codec.field_set}
     return not (codec.field_set | cached | {"pk"}).isdisjoint(columns)
+
+
+def _drop_if_dead(connection: BaseDatabaseWrapper) -> None:
+    # Who comes next was told of no error, and shouldn't find what is left of it either.
+    if not is_in_transaction(connection) and not connection.is_usable():
+        connection.close()
 
 
 def _batches(pks: Sequence[Any]) -> Iterable[Sequence[Any]]:

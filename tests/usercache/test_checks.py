@@ -10,6 +10,7 @@ from django.core.checks import run_checks
 from django.core.checks.registry import registry
 from django.db import connections
 from pytest_django import Settings
+from redis.cache import CacheConfig
 
 from accounts.models import User
 from usercache.checks.exposure import check_exposure
@@ -153,11 +154,19 @@ def test_dashboard_that_lacks_something(
     [
         ({"IGNORE_EXCEPTIONS": True}, "E012"),
         ({"CONNECTION_POOL_KWARGS": {"decode_responses": True}}, "E013"),
+        ({"CONNECTION_POOL_KWARGS": {"cache_config": CacheConfig()}}, "E026"),
         ({"CONNECTION_POOL_KWARGS": {"socket_timeout": None}}, "W014"),
         ({"CONNECTION_POOL_KWARGS": {"socket_timeout": 5}}, "W014"),
         ({"CONNECTION_POOL_KWARGS": {"socket_connect_timeout": 5}}, "W014"),
     ],
-    ids=["ignores exceptions", "decodes", "no timeout", "long timeout", "long connect timeout"],
+    ids=[
+        "ignores exceptions",
+        "decodes",
+        "caches itself",
+        "no timeout",
+        "long timeout",
+        "long connect timeout",
+    ],
 )
 def test_wrong_alias(settings: Settings, options: dict[str, Any], expected: str) -> None:
     """A shared alias that hides errors, changes bytes or waits for long is said so."""

@@ -1,8 +1,11 @@
-"""An answer that comes in drips costs one time-out, like one that doesn't come at all."""
+"""What comes, or goes, in drips costs one time-out, like what doesn't at all."""
 
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.cache import caches
@@ -15,13 +18,7 @@ from accounts.models import User
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from tests.servers.tcp_proxy import TcpProxy
-from usercache.deadlines import (
-    BlockingDeadlineSocket,
-    DeadlineMixin,
-    DeadlineSocket,
-    bound_by,
-    with_deadlines,
-)
+from usercache.deadlines import DeadlineMixin, DeadlineSocket, with_deadlines
 from usercache.process import get_store
 from usercache.users import get_user_by_id
 
@@ -30,8 +27,9 @@ pytestmark = pytest.mark.redis
 TIMEOUT_SECONDS = 0.25
 PAUSE_SECONDS = 0.05
 LONG_VALUE = b"x" * 10_000
-SHORT_SECONDS = 0.02
-MORE_THAN_IS_BUFFERED = b"x" * 10_000_000
+LONG_QUESTION = b"x" * 10_000_000
+"""Far more than a socket buffers."""
+PIECE_BYTES = 50_000
 UNBOUNDED_SECONDS = len(LONG_VALUE) * PAUSE_SECONDS
 """What the drips would take; the tests allow a hundredth of it."""
 
@@ -91,23 +89,15 @@ def test_every_kind_of_connection_can_have_deadlines() -> None:
         assert with_deadlines(with_deadline) is with_deadline
 
 
-class CooperativeSocket(socket.socket):
-    """As gevent's and eventlet's: it seems to block, and its descriptor never does."""
-
-    def settimeout(self, value: float | None) -> None:
-        """Leave the descriptor as it is."""
-
-
 Ends = tuple[DeadlineSocket, socket.socket]
 
 
-@pytest.fixture(params=[DeadlineSocket, BlockingDeadlineSocket])
-def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
-    """Give a socket with deadlines, each kind, and its other end."""
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """Give a socket with deadlines, and its other end."""
     near, far = socket.socketpair()
-    near.settimeout(None if request.param is BlockingDeadlineSocket else SHORT_SECONDS)
     with near, far:
-        yield request.param(near, SHORT_SECONDS), far
+        yield DeadlineSocket(near, TIMEOUT_SECONDS), far
 
 
 def receive(end: DeadlineSocket) -> bytes:
@@ -123,46 +113,58 @@ by_each_way = pytest.mark.parametrize("read", [receive, receive_into])
 
 
 @by_each_way
-def test_nobody_waits_longer_than_the_timeout(
-    ends: Ends, read: Callable[[DeadlineSocket], bytes]
-) -> None:
-    """Neither for what doesn't come nor to be rid of what nobody takes."""
-    end, _ = ends
-    with pytest.raises(TimeoutError):
-        read(end)
-    with pytest.raises(TimeoutError):
-        end.sendall(MORE_THAN_IS_BUFFERED)
-
-
-@by_each_way
 def test_timeout_of_zero_only_looks(ends: Ends, read: Callable[[DeadlineSocket], bytes]) -> None:
     """Nothing yet, something, and the end are told apart; afterwards reads wait again."""
     end, other = ends
     end.settimeout(0)
+    assert end.gettimeout() == 0
     with pytest.raises(BlockingIOError):
         read(end)
     other.sendall(b"something")
+    assert end.recv(1, socket.MSG_PEEK) == b"s"
     assert read(end) == b"something"
-    end.settimeout(SHORT_SECONDS)
+    end.settimeout(TIMEOUT_SECONDS)
+    end.sendall(b"question")
     with pytest.raises(TimeoutError):
         read(end)
+    other.recv(100)
     other.close()
-    end.settimeout(0)
+    end.settimeout(2 * TIMEOUT_SECONDS)
     assert read(end) == b""
 
 
-def test_tiny_timeout_is_not_for_ever(ends: Ends) -> None:
-    """What a clock leaves of a deadline may be less than the kernel counts in."""
+def test_whoever_takes_slowly_has_one_timeout_for_all(ends: Ends) -> None:
+    """Each piece goes within the time-out, and all of them don't."""
+    end, other = ends
+    taken = list[int]()
+
+    def take_slowly() -> None:
+        while piece := other.recv(PIECE_BYTES):
+            taken.append(len(piece))
+            pause.wait(PAUSE_SECONDS)
+
+    pause, began = threading.Event(), time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(take_slowly)
+        with pytest.raises(TimeoutError):
+            end.sendall(LONG_QUESTION)
+        assert time.monotonic() - began < len(LONG_QUESTION) / PIECE_BYTES * PAUSE_SECONDS / 10
+        pause.set()
+        end.shutdown(socket.SHUT_RDWR)
+    assert sum(taken) < len(LONG_QUESTION)
+
+
+def test_signals_make_nobody_wait_longer(ends: Ends) -> None:
+    """A profiler's timer interrupts the wait again and again, and doesn't begin it anew."""
     end, _ = ends
-    end.settimeout(1e-9)
-    with pytest.raises(TimeoutError):
-        end.recv(1)
-
-
-def test_kernel_keeps_the_time_of_sockets_that_block() -> None:
-    """And Python that of those that only seem to, which would otherwise wait for ever."""
-    plain, cooperative = socket.socket(), CooperativeSocket()
-    cooperative.setblocking(False)
-    with plain, cooperative:
-        assert type(bound_by(plain, SHORT_SECONDS)) is BlockingDeadlineSocket
-        assert type(bound_by(cooperative, SHORT_SECONDS)) is DeadlineSocket
+    heard = list[int]()
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: heard.append(number))
+    signal.setitimer(signal.ITIMER_REAL, PAUSE_SECONDS, PAUSE_SECONDS)
+    try:
+        end.sendall(b"question")
+        with pytest.raises(TimeoutError):
+            end.recv(1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert heard

@@ -187,7 +187,13 @@ def _gated_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.USERCACHE_LEASE_WAIT_SECONDS = settings.USERCACHE_BARRIER_WAIT_SECONDS = 0
     # Redis stands in the local tier's place, so that no breaker and no second tier interfere.
     gated = GatedTier(shared.connect(conf.USERCACHE_SHARED_ALIAS))
-    store = Store(shared=None, local=gated, stats=Stats(), random=lambda: 0.0)  # type: ignore[arg-type]
+    store = Store(
+        shared=None,
+        local=gated,  # type: ignore[arg-type]
+        stats=Stats(),
+        random=lambda: 0.0,
+        sleep=lambda _seconds: None,
+    )
     monkeypatch.setattr(PROCESS, "_store", store)
 
 
@@ -287,12 +293,24 @@ def test_one_reader_and_two_writers(make_user: MakeUser) -> None:
         )
 
 
-def test_reader_who_waits_for_the_writer(make_user: MakeUser, settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("write", "crash_at"),
+    [(update, ""), (roll_back, ""), (update, "lower_barriers")],
+    ids=["commits", "rolls back", "is killed"],
+)
+def test_reader_who_waits_for_the_writer(
+    make_user: MakeUser, settings: Settings, write: Callable[[World], None], crash_at: str
+) -> None:
     """In every order of a writer and a reader who looks again before he asks the database."""
     settings.USERCACHE_BARRIER_WAIT_SECONDS = FIRST_PAUSE_SECONDS
     pk = make_user("alice").pk
     for choices in every_schedule():
-        run(pk, choices, lambda world: [world.reader(), world.writer(update)], is_warm=True)
+        run(
+            pk,
+            choices,
+            lambda world: [world.reader(), world.writer(write, crash_at)],
+            is_warm=True,
+        )
 
 
 def test_two_readers_and_one_writer(make_user: MakeUser) -> None:

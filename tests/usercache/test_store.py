@@ -15,15 +15,15 @@ from tests.usercache.clocks import Clock
 from usercache import local as local_tier
 from usercache.codec import Codec, Values
 from usercache.conf import conf
-from usercache.keys import BARRIER, LEASE
+from usercache.keys import LEASE
 from usercache.local import LocalTier
-from usercache.patience import FIRST_PAUSE_SECONDS, REMEMBERED_BARRIERS, Patience
+from usercache.patience import FIRST_PAUSE_SECONDS, REMEMBERED_WRITES, Patience
 from usercache.sought import Sought
 from usercache.stats import Stats
 from usercache.store import Store
-from usercache.tiers import new_lease, new_token
+from usercache.tiers import new_lease, new_token, spell_barrier
 
-KEY = "user:id:7"
+KEY, OTHER = "user:id:7", "user:id:8"
 VALUES: Values = (7, "alice@example.com")
 WAIT_SECONDS = 10.0
 
@@ -71,9 +71,14 @@ def never() -> Values:
 
 
 def look_up(
-    store: Store, codec: Codec, load: Callable[[], Values | None], *, may_fill: bool = True
+    store: Store,
+    codec: Codec,
+    load: Callable[[], Values | None],
+    *,
+    key: str = KEY,
+    may_fill: bool = True,
 ) -> Values | None:
-    return store.look_up(Sought(KEY, codec, load, lambda: may_fill, perf_counter()))
+    return store.look_up(Sought(key, codec, load, lambda: may_fill, perf_counter()))
 
 
 def test_miss_then_hit(store: Store, codec: Codec) -> None:
@@ -134,25 +139,57 @@ def test_who_waits_for_a_write_finds_what_another_filled(
 def test_long_write_is_waited_for_once(
     store: Store, codec: Codec, slept: list[float], local: LocalTier, settings: Settings
 ) -> None:
-    """Then it is known for one; the next write is waited for again."""
+    """Then it is known for one, with all the users whom it writes; the next is waited for again."""
     settings.USERCACHE_BARRIER_WAIT_SECONDS = 0.02
     for _ in range(2):
-        local.raise_barriers([KEY], new_token())
-        for waited in (0.02, 0, 0):
-            assert look_up(store, codec, load) == VALUES
+        local.raise_barriers([KEY, OTHER], new_token())
+        for key, waited in ((KEY, 0.02), (KEY, 0), (OTHER, 0)):
+            assert look_up(store, codec, load, key=key) == VALUES
             assert sum(slept) == pytest.approx(waited)
             slept.clear()
     assert store.stats.peek() == {"misses": 6}
 
 
-def test_few_barriers_are_remembered(settings: Settings) -> None:
-    """However many writes never end."""
-    settings.USERCACHE_BARRIER_WAIT_SECONDS = 0.02
+def test_nobody_waits_for_a_write_of_his_own(
+    store: Store, codec: Codec, slept: list[float]
+) -> None:
+    """As a receiver of the save's own signal would; other threads do wait."""
+    store.raise_barriers([KEY], new_token())
+    assert look_up(store, codec, load) == VALUES
+    assert slept == []
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(look_up, store, codec, load).result() == VALUES
+    assert slept
+
+
+def test_holder_who_changes_makes_nobody_wait_longer(
+    store: Store, codec: Codec, slept: list[float], local: LocalTier, settings: Settings
+) -> None:
+    """One write after the other, and loads in between, cost one wait for each kind."""
+    settings.USERCACHE_LEASE_WAIT_SECONDS, settings.USERCACHE_BARRIER_WAIT_SECONDS = 0.25, 0.02
+    tokens = [new_token()]
+    local.raise_barriers([KEY], tokens[0])
+
+    def go_on(seconds: float) -> None:
+        slept.append(seconds)
+        local.lower_barriers([KEY], tokens[-1], [])
+        if len(slept) % 2:
+            local.take_lease(KEY, new_lease())
+        else:
+            tokens.append(new_token())
+            local.raise_barriers([KEY], tokens[-1])
+
+    store._reader._sleep = go_on
+    assert look_up(store, codec, load) == VALUES
+    assert sum(slept) <= 0.27 + 1e-9
+
+
+def test_few_writes_are_remembered() -> None:
+    """However many never end."""
     patience = Patience()
-    for number in range(REMEMBERED_BARRIERS + 1):
-        assert sum(patience.pauses(f"user:id:{number}", BARRIER)) == pytest.approx(0.02)
-        assert len(patience._outlasting) <= REMEMBERED_BARRIERS
-    assert not list(patience.pauses(f"user:id:{REMEMBERED_BARRIERS}", BARRIER))
+    for _ in range(REMEMBERED_WRITES + 1):
+        patience.give_up(spell_barrier({new_token(): 1}))
+    assert len(patience._outlasting) == REMEMBERED_WRITES
 
 
 def test_waiter_takes_over_where_the_lease_is_gone(

@@ -100,6 +100,12 @@ def _check_shared(alias: str) -> Iterator[CheckMessage]:
             hint="Entries are bytes under a common prefix; use an alias without either.",
             id="usercache.E013",
         )
+    if pool.get("cache") or pool.get("cache_config"):
+        yield Error(
+            f"CACHES['{alias}'] has redis-py cache what it reads, where no barrier is heard of.",
+            hint="Leave cache and cache_config out; USERCACHE_NEAR_MAX_ENTRIES is for that.",
+            id="usercache.E026",
+        )
     timeouts = [
         pool.get("socket_timeout", options.get("SOCKET_TIMEOUT")),
         pool.get("socket_connect_timeout", options.get("SOCKET_CONNECT_TIMEOUT")),
