@@ -118,9 +118,9 @@ class DeadlineSocket:
         return math.inf if self._seconds is None else time.monotonic() + self._seconds
 
     def _wait(self, poller: select.poll, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        patience_ms = None if left == math.inf else math.ceil(left * MILLISECONDS)
-        if left <= 0 or not poller.poll(patience_ms):
+        # What has come in time is taken however late, since it may be this process that was slow.
+        left = max(0.0, deadline - time.monotonic())
+        if not poller.poll(None if left == math.inf else math.ceil(left * MILLISECONDS)):
             raise TimeoutError("Redis took too long.")
 
 

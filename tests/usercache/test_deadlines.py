@@ -133,6 +133,20 @@ def test_timeout_of_zero_only_looks(ends: Ends, read: Callable[[DeadlineSocket],
     assert read(end) == b""
 
 
+@by_each_way
+def test_answer_that_came_in_time_is_taken_late(
+    ends: Ends, read: Callable[[DeadlineSocket], bytes]
+) -> None:
+    """A process that had to wait for its turn doesn't take itself for a slow Redis."""
+    end, other = ends
+    end.sendall(b"question")
+    other.sendall(b"answer")
+    end._deadline = time.monotonic()
+    assert read(end) == b"answer"
+    with pytest.raises(TimeoutError):
+        read(end)
+
+
 def test_whoever_takes_slowly_has_one_timeout_for_all(ends: Ends) -> None:
     """Each piece goes within the time-out, and all of them don't."""
     end, other = ends
