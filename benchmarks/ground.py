@@ -120,7 +120,9 @@ class Ground:
             **{name: value for name, value in product.items() if not name.startswith("USERCACHE_")},
             "USERCACHE_SIGNING_KEY": product["USERCACHE_SIGNING_KEY"],
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS),
+            # With one for the audit: threads that make load keep theirs to the end of a round, and
+            # whoever got none would hold a lease or a lock for as long.
+            "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS + 1),
         }
 
     def _url_of(self, database: str, port: int | None = None) -> str:
