@@ -2,7 +2,7 @@
 
 Python gives the interpreter away for the time of every system call, and in a busy process gets it
 back late. A call that doesn't wait is over before another thread could have begun, so it is made
-with the interpreter held. In a server of four threads each of these is worth 4 % of its requests.
+with the interpreter held.
 """
 
 import ctypes
