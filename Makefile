@@ -1,5 +1,5 @@
-# Everything that one does with this project. Needs make, git and Python 3.11 or later; the rest
-# goes into a virtual environment.
+# Every task of this project. Needs make, git and Python 3.11 or later; the rest goes into a virtual
+# environment.
 
 VENV ?= .venv
 ADDRESS ?= 127.0.0.1:8000
@@ -22,38 +22,67 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test faces screenshots fleet bench check format clean
+.PHONY: help run serve test embedded long matrix package compat docs browser pooler screenshots fleet mutants bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: export DEBUG := $(or $(DEBUG),True)
 run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.0.0.1:8000
-	$(BIN)/python manage.py run_demo $(ADDRESS)
+	$(BIN)/python -m hiremebahamas.demo $(ADDRESS)
 
-serve: $(PRODUCTION_STAMP) ## Serve as in production, or say what is missing for it
+serve: $(PRODUCTION_STAMP) ## Serve as in production, or report what is missing
 	$(BIN)/python -m hiremebahamas.server
 
 # Each of them has servers of its own; servers that were given are used by one.
 TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)
-test faces: PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
-test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, then on the embedded stack
+# For all of a run: ten times what it takes on an idle machine. A process of it that dies ends it.
+TEST_SECONDS ?= 5400
+test embedded long package browser pooler: PYTEST := $(BIN)/python -m tests.bounded_run $(TEST_SECONDS) $(BIN)/python -m pytest \
+	--numprocesses $(TEST_PROCESSES) --dist worksteal --max-worker-restart 0
+test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, for five minutes
 	$(PYTEST) --stack=servers
-	$(PYTEST) --stack=embedded
 
-faces: $(DEVELOPMENT_STAMP) ## Look at the dashboard in Chromium, at the metrics in Prometheus
-	@for program in chromium prometheus; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+embedded: $(DEVELOPMENT_STAMP) ## Run those that use a database on SQLite, without Redis
+	$(PYTEST) --stack=embedded -m "django_db and not (browser or prometheus or nginx or packaging or long)"
+
+long: $(DEVELOPMENT_STAMP) ## Run the tests that are long by nature, for ten minutes
+	$(PYTEST) -m long --stack=servers
+
+matrix: $(DEVELOPMENT_STAMP) ## Run the core's tests on each installed Python, and two Djangos
+	$(BIN)/nox $(MATRIX)
+
+package: $(DEVELOPMENT_STAMP) ## Build django-usercache, and follow the README in other projects with it
+	@# In one process: its tests share one virtual environment.
+	$(PYTEST) --numprocesses 0 -m packaging --stack=embedded tests/packaging
+
+compat: $(DEVELOPMENT_STAMP) ## Run the tests of packages that use simplejwt, with ours in its place
+	$(BIN)/python -m tests.compat $(COMPAT)
+
+browser: $(DEVELOPMENT_STAMP) ## Test the dashboard in Chromium, the metrics in Prometheus, nginx as a gateway
+	@$(call HAVE,chromium prometheus nginx)
+	$(PYTEST) -m "browser or prometheus or nginx" tests/browser tests/prometheus tests/gateway
+
+pooler: $(DEVELOPMENT_STAMP) ## Run the tests of what is written to PostgreSQL behind a PgBouncer
+	@$(call HAVE,pgbouncer)
+	$(PYTEST) --stack=pooled tests/usercache/orm tests/usercache/postgresql \
+		tests/usercache/instances tests/hiremebahamas/postgresql tests/accounts
+
+# Programs of Debian's that no wheel holds.
+HAVE = for program in $(1); do \
+	PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "Install these first:$$missing" >&2; exit 1; fi; \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; fi
-	$(PYTEST) -m "browser or prometheus" tests/browser tests/prometheus
 
-screenshots: $(DEVELOPMENT_STAMP) ## Take the README's pictures of the dashboard anew, with Chromium
+screenshots: $(DEVELOPMENT_STAMP) ## Take the dashboard's pictures in docs/ again, with Chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py --pictures docs
 
 fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
 	$(BIN)/python -m tests.fleet $(FLEET)
+
+mutants: $(DEVELOPMENT_STAMP) ## Change the core in every way, one at a time; a test must fail for each
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 bench: $(DEVELOPMENT_STAMP) ## Measure against other ways to get a user, for ten minutes
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -62,11 +91,12 @@ bench: $(DEVELOPMENT_STAMP) ## Measure against other ways to get a user, for ten
 check: export DEBUG := False
 check: export ALLOWED_HOSTS := www.example.com
 check: export DATABASE_URL := sqlite://:memory:
+check: export EMAIL_URL := smtp+tls://mail.example.com:587
 check: export REDIS_URL := redis://127.0.0.1:6379/0
 check: export SECRET_KEY = $(NEW_SECRET)
 check: export JWT_SIGNING_KEY = $(NEW_SECRET)
 check: export USERCACHE_SIGNING_KEY = $(NEW_SECRET)
-check: $(DEVELOPMENT_STAMP) ## Check style, types, layers, deployment settings, migrations, API schema
+check: $(DEVELOPMENT_STAMP) ## Check style, types, layers, deployment settings, migrations, API schema, docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -74,13 +104,19 @@ check: $(DEVELOPMENT_STAMP) ## Check style, types, layers, deployment settings, 
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(BUILD_DOCS)
+
+# Its notice of a successor is no warning of ours.
+BUILD_DOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+docs: $(DEVELOPMENT_STAMP) ## Build the pages of docs/ into site/, and check their links
+	$(BUILD_DOCS)
 
 format: $(DEVELOPMENT_STAMP) ## Put the code into the house format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean: ## Remove what make and the tools made; the database and uploads stay
-	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove what make and the tools created; database and uploads stay
+	rm -rf .hypothesis .mutants .nox site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	if [ -e $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,1 +1,1 @@
-"""Users: who they are, how they log in, what others see of them."""
+"""Users: accounts, log-ins, and what others see of them."""

@@ -1,26 +1,33 @@
-"""Users on the admin site; what locks somebody out or in goes through the services."""
+"""Users on the admin site; activating and deactivating go through the services.
+
+Only superusers change staff, superusers and groups: setting another's password or email is taking
+over all that they may do, and a group's permissions are its members'.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.administration import activate_user, deactivate_user, revoke_tokens
 from accounts.forms import PasswordForm, UserChangeForm, UserCreationForm
 from accounts.models import User
-from usercache.users import inspect_user
+from accounts.notices import EMAIL_CHANGED, notify
+from usercache.management.inspection import inspect_user
 
 PRIVILEGES = ("is_admin", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Find users, see how they are, and lock them out if need be."""
+    """Search, inspect, change and deactivate users."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -31,6 +38,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
     ordering = ("-created_at", "-pk")
     date_hierarchy = "created_at"
     readonly_fields = (
+        "is_email_verified",
         "avatar_url",
         "created_at",
         "updated_at",
@@ -39,7 +47,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         "cached_state",
     )
     fieldsets = (
-        (None, {"fields": ("email", "password", "is_active", "loaded_version")}),
+        (
+            None,
+            {"fields": ("email", "is_email_verified", "password", "is_active", "loaded_version")},
+        ),
         ("Person", {"fields": ("first_name", "last_name", "username", "phone", "location")}),
         ("Profile", {"fields": ("occupation", "bio", "avatar_url")}),
         ("Privileges", {"fields": PRIVILEGES}),
@@ -56,9 +67,9 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     @admin.display(description="cached state")
     def cached_state(self, user: User) -> str:
-        """Say what the cache holds of the user: `record in redis, 12 s old, 285 s left`."""
+        """Describe what the cache holds of the user: `record in redis, 12 s old, 285 s left`."""
         cached = inspect_user(user.pk)
-        parts = [f"{cached.state} in {cached.tier}"]
+        parts = [f"{cached.state} in {cached.backend}"]
         if cached.age_seconds is not None:
             parts.append(f"{cached.age_seconds:.0f} s old")
         if cached.ttl_seconds is not None:
@@ -66,15 +77,19 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         return ", ".join(parts)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Keep superusers for superusers: whoever sets their password could become one."""
-        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+        """Allow staff to change themselves and users without privileges; superusers every user."""
+        return super().has_change_permission(request, obj) and (
+            obj is None or obj.pk == request.user.pk or _is_below(request, obj)
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """As for a change."""
-        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+        """As for a change, except one's own account."""
+        return super().has_delete_permission(request, obj) and (
+            obj is None or _is_below(request, obj)
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Let only superusers give privileges, and nobody lock themselves out."""
+        """Let only superusers grant privileges, and no user deactivate themselves."""
         fields = list(super().get_readonly_fields(request, obj))
         if not _is_superuser(request):
             fields += PRIVILEGES
@@ -102,7 +117,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
             return super().user_change_password(request, id, form_url)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save what was edited; being active or not is the services' matter."""
+        """Save what was edited; the services change whether a user is active."""
+        if change and "email" in form.changed_data:
+            obj.is_email_verified = False
+            notify(form.initial["email"], EMAIL_CHANGED)
         if not change or "is_active" not in form.changed_data:
             super().save_model(request, obj, form, change)
             return
@@ -118,7 +136,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Lock them out, at once and everywhere; oneself excepted."""
+        """Deactivate them, at once and everywhere; except one's own account."""
         others = queryset.exclude(pk__in=[request.user.pk])
         self._apply(request, others, deactivate_user, "Deactivated")
 
@@ -145,15 +163,35 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         if left_out > 0:
             self.message_user(
                 request,
-                f"Left {left_out} as they were: yourself, or superusers, whom only superusers "
-                "change.",
+                f"Left {left_out} as they were: your own account, or accounts of staff, which "
+                "only superusers change.",
                 messages.WARNING,
             )
+
+
+class GroupAdmin(DjangoGroupAdmin):
+    """Groups, which hold permissions for all their members: for superusers alone."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Allow superusers only."""
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Allow superusers only: others could give themselves what they don't hold."""
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Allow superusers only."""
+        return _is_superuser(request)
+
+
+admin.site.unregister(Group)
+admin.site.register(Group, GroupAdmin)
 
 
 def _is_superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
 
 
-def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    return user is None or not user.is_superuser or _is_superuser(request)
+def _is_below(request: HttpRequest, user: User) -> bool:
+    return _is_superuser(request) or not (user.is_admin or user.is_superuser)

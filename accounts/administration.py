@@ -1,4 +1,4 @@
-"""What may be done to any account: locking out, letting in again, a new password.
+"""What admins do to any account: deactivate, activate, set a new password.
 
 Each is one transaction, and loads the row itself: what the caller holds may be old.
 """
@@ -6,11 +6,12 @@ Each is one transaction, and loads the row itself: what the caller holds may be 
 from django.db import transaction
 
 from accounts.models import User
+from accounts.notices import PASSWORD_CHANGED, notify
 from accounts.sessions import end_all_sessions
 
 
 def set_password(*, user_id: int, new_password: str) -> User:
-    """Set a new password and end every token made before.
+    """Set a new password, end every token made before, and tell the user by mail.
 
     Raises: User.DoesNotExist.
     """
@@ -19,11 +20,12 @@ def set_password(*, user_id: int, new_password: str) -> User:
         user.set_password(new_password)
         user.save(update_fields=["password"])  # and what goes with it: see User.save()
         end_all_sessions(user=user)
+        notify(user.email, PASSWORD_CHANGED)
         return user
 
 
 def deactivate_user(*, user_id: int) -> User:
-    """Lock a user out: no login, and every token is dead.
+    """Deactivate a user: no log-in, and every token is revoked.
 
     Raises: User.DoesNotExist.
     """
@@ -37,7 +39,7 @@ def deactivate_user(*, user_id: int) -> User:
 
 
 def activate_user(*, user_id: int) -> User:
-    """Let a deactivated user log in again; the old tokens stay dead.
+    """Let a deactivated user log in again; the old tokens stay revoked.
 
     Raises: User.DoesNotExist.
     """

@@ -1,10 +1,10 @@
-"""What stands in a URL's path."""
+"""Converters of URL paths."""
 
 from accounts.models import User
 
 
 class UserIdConverter:
-    """A user's id; what can't be one matches no route, and so is a 404."""
+    """A user's id; a path that can't be one matches no route, and so is a 404."""
 
     # As many digits as the largest id; so huge numbers need not be parsed.
     regex = "[1-9][0-9]{0,18}"

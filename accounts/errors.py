@@ -1,5 +1,7 @@
 """The refusals of this app: each with its status, its code, and what to do."""
 
+import math
+
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
@@ -13,7 +15,7 @@ class Unauthorized(APIException):
 
 
 class InvalidCredentials(Unauthorized):
-    """Wrong password, no such user, or an inactive one: the caller can't tell which."""
+    """Wrong password, no such user, or an inactive one; the answer doesn't say which."""
 
     default_detail = "Email or password is wrong."
     default_code = "invalid_credentials"
@@ -53,3 +55,42 @@ class RequestTooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The request is too large. Send less."
     default_code = "request_too_large"
+
+
+class TooManyAttempts(APIException):
+    """This was done too often, from this address or with this account."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = "This was tried too often. Wait before you try again."
+    default_code = "too_many_attempts"
+
+    def __init__(self, wait_seconds: float = 1.0) -> None:
+        """Say how long to wait, in the header Retry-After."""
+        super().__init__()
+        self.wait = max(1, math.ceil(wait_seconds))
+
+
+class Busy(APIException):
+    """As many requests as there may be do slow work already."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Too much is going on just now. Try again in a moment."
+    default_code = "busy"
+    wait = 1
+    """Seconds, which becomes the header Retry-After."""
+
+
+class StorageFull(APIException):
+    """There is no room for the file."""
+
+    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
+    default_detail = "There is no room for pictures just now. Try again later."
+    default_code = "storage_full"
+
+
+class StorageUnavailable(APIException):
+    """The file can't be written."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Pictures can't be stored just now. Try again later."
+    default_code = "storage_unavailable"

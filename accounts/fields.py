@@ -1,8 +1,10 @@
-"""Model fields that spell an identifier one way: in the database, in look-ups, in cache keys."""
+"""Model fields with one normal form of an identifier: in database, look-ups and cache keys."""
 
 import re
-from typing import Any
+import unicodedata
+from typing import Any, Final
 
+import idna
 import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -10,6 +12,10 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 PHONE_REGION = "BS"
+TYPED_EMAIL_MAX_LENGTH: Final = 320
+"""Characters, before normalising. Source: RFC 3696, section 3."""
+ROUNDS: Final = 4
+"""In so many, folding a text comes to an end; two are needed for what Unicode has today."""
 USERNAME_MIN_LENGTH = 3
 USERNAME_MAX_LENGTH = 30
 
@@ -23,7 +29,7 @@ validate_username = RegexValidator(
 
 
 class NormalisedField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
-    """Store and look up the normal form, whatever spelling was given.
+    """Store and look up the normal form of any input.
 
     `User.objects.get(email=" Alice@Example.com")` finds alice@example.com. What has no normal form
     is looked up as it is, and so matches no row. Pattern look-ups (`icontains`) are left alone.
@@ -74,17 +80,34 @@ class NormalisedField(models.CharField):  # type: ignore[type-arg]  # generic in
 
 
 class EmailField(NormalisedField, models.EmailField):  # type: ignore[type-arg]  # as above
-    """An address in lower case: no provider of note tells two mailboxes apart by case."""
+    """An address in one form: no major provider distinguishes mailboxes by case or width.
+
+    The domain is as people read it, in Unicode: `bücher.example`, not `xn--bcher-kva.example`.
+    The rules are those of IDNA 2008, by the `idna` package: Python's own codec has those of 2003,
+    by which straße.example and strasse.example, which belong to two owners, are one domain.
+    """
 
     def normalise(self, value: str) -> str:
-        """Return `alice@example.com` for ` Alice@Example.COM`."""
-        return value.lower().strip()
+        """Return `alice@example.com` for ` Alice@Example.COM`, full-width letters or punycode.
+
+        Raises: ValidationError if the domain can't be one.
+        """
+        if value.isascii() and "xn--" not in value.lower():
+            return value.lower().strip()
+        if len(value) > TYPED_EMAIL_MAX_LENGTH:  # before the work that each character makes
+            raise _bad_email()
+        for _ in range(ROUNDS):
+            normal = _format_address(value)
+            if normal == value:
+                return normal
+            value = normal
+        raise _bad_email()
 
 
 class UsernameField(NormalisedField):
     """A name of ASCII letters, digits, dots, underscores and hyphens, in lower case.
 
-    The spelling at registration is not kept for display: it would be a second column that has to
+    The form typed at registration is not kept for display: it would be a second column that has to
     follow the first through every rename and every cache, for the sake of a few capitals.
     """
 
@@ -111,7 +134,48 @@ class PhoneField(NormalisedField):
             raise _bad_phone() from error
         if not phonenumbers.is_possible_number(number):
             raise _bad_phone()
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        normal = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        # One leading zero is dropped each time: +49 (0)30… is a number, +49 0030… is none.
+        if value != normal and self.normalise(normal) != normal:
+            raise _bad_phone()
+        return normal
+
+
+class Nfkc(models.Func):
+    """The text in Unicode's form NFKC, for a constraint; SQLite returns it unchanged."""
+
+    function = "NORMALIZE"
+    template = "%(function)s(%(expressions)s, NFKC)"
+    arity = 1
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> Any:
+        """Return the text's own SQL."""
+        return compiler.compile(self.get_source_expressions()[0])
+
+
+def _format_address(value: str) -> str:
+    local, at, domain = unicodedata.normalize("NFKC", value).strip().rpartition("@")
+    # Lower case once more: the capitals of Cherokee are what its small letters fold to.
+    local = unicodedata.normalize("NFKC", local.casefold()).lower()
+    domain = _format_domain(domain)
+    if domain != domain.lower():  # Cherokee, which IDNA keeps in capitals; the database wouldn't
+        raise _bad_email()
+    return local + at + domain
+
+
+def _format_domain(domain: str) -> str:
+    try:
+        mapped = idna.uts46_remap(domain, std3_rules=False, transitional=False)
+        return ".".join(
+            label if label.isascii() and not label.startswith("xn--") else idna.ulabel(label)
+            for label in mapped.split(".")
+        )
+    except idna.IDNAError as error:
+        raise _bad_email() from error
+
+
+def _bad_email() -> ValidationError:
+    return ValidationError("Enter a valid email address.", code="invalid")
 
 
 def _bad_phone() -> ValidationError:

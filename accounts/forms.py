@@ -11,7 +11,7 @@ from accounts.models import User
 
 CHANGED_MEANWHILE = (
     "This user was changed after you had opened this page. Nothing was saved: "
-    "open the page anew, look at what is there now, and make your change again."
+    "load the page again, look at what is there now, and make your change again."
 )
 
 
@@ -24,7 +24,7 @@ class UserCreationForm(auth_forms.BaseUserCreationForm):  # type: ignore[type-ar
 
 
 class UserChangeForm(auth_forms.UserChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Change a user, unless somebody else did so in the meantime.
+    """Change a user, unless another admin changed them in the meantime.
 
     Otherwise a page opened before a deactivation, and sent after it, would undo it.
     """
@@ -60,7 +60,7 @@ class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg
     """Set a user's password, which ends all their sessions and tokens."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Leave out the choice to have no password: deactivating is what is meant by it."""
+        """Leave out the choice to have no password: deactivate the user instead."""
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
         self.fields["password1"].required = self.fields["password2"].required = True

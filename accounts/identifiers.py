@@ -1,6 +1,6 @@
 """Whether an email, username or phone is still free."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -9,12 +9,40 @@ from django.db.models import Q
 from accounts.models import User
 
 IDENTIFIERS = ("email", "username", "phone")
+RESERVED_USERNAMES: Final = frozenset(
+    (
+        *("abuse", "admin", "administrator", "anonymous", "api", "auth", "billing", "contact"),
+        *("dashboard", "everybody", "everyone", "help", "helpdesk", "hiremebahamas", "hostmaster"),
+        *("info", "login", "logout", "lookup", "mail", "me", "moderator", "nobody", "noreply"),
+        *("null", "official", "owner", "postmaster", "privacy", "register", "root", "security"),
+        *("settings", "staff", "superuser", "support", "sysadmin", "system", "undefined"),
+        *("user", "users", "verify", "webmaster"),
+    )
+)
+"""What would be taken for us, or for a path; dots, hyphens and underscores don't count."""
+_SEPARATORS: Final = str.maketrans("", "", "._-")
+
+
+def check_username_allowed(username: str | None) -> None:
+    """Check that a username that a user chooses promises no office; an admin may give any.
+
+    Raises: ValidationError on `username`.
+    """
+    letters = (username or "").translate(_SEPARATORS)
+    if letters in RESERVED_USERNAMES:
+        raise ValidationError(
+            {
+                "username": ValidationError(
+                    "This username is reserved. Choose another.", code="reserved"
+                )
+            }
+        )
 
 
 def check_identifiers_free(user: User) -> None:
-    """Make sure that nobody else has one of this user's identifiers: one query.
+    """Check that no other user has one of this user's identifiers: one query.
 
-    Raises: ValidationError on each field that somebody has.
+    Raises: ValidationError on each field that another user has.
     """
     mine = {name: value for name in IDENTIFIERS if (value := _normalise(user, name))}
     condition = Q(pk__in=())
@@ -35,11 +63,12 @@ def check_identifiers_free(user: User) -> None:
 
 
 def save_with_free_identifiers(user: User, *, update_fields: list[str] | None = None) -> None:
-    """Save, unless somebody has one of the identifiers, or takes it at this very moment.
+    """Save, unless another user has one of the identifiers, or takes it at the same time.
 
     Raises: ValidationError on each such field.
     """
-    # Asked first, because a refused write leaves the user's barrier in the cache until it runs out.
+    # Checked first, because a refused write leaves the user's write marker in the cache until it
+    # expires.
     check_identifiers_free(user)
     try:
         with transaction.atomic():

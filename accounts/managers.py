@@ -1,10 +1,10 @@
-"""How users are made and found."""
+"""The user model's manager."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import BaseUserManager
 
-from usercache.querysets import CachedUserQuerySet
+from usercache.orm.querysets import CachedUserQuerySet
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -14,10 +14,10 @@ CachedUserManager = BaseUserManager.from_queryset(CachedUserQuerySet)
 
 
 class UserManager(CachedUserManager["User"]):
-    """Make users with a hashed password; bulk writes through it reach the user cache."""
+    """Create users with a hashed password; its bulk writes are announced to the cache."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Add a user; without a password nobody can log in as them."""
+        """Add a user; without a password they can't log in."""
         user: User = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)

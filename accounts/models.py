@@ -5,16 +5,19 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, transaction
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.fields import USERNAME_MAX_LENGTH, EmailField, PhoneField, UsernameField
+from accounts.fields import USERNAME_MAX_LENGTH, EmailField, Nfkc, PhoneField, UsernameField
 from accounts.managers import UserManager
+from accounts.passwords import normalise_password, spellings
+from accounts.visible_text import validate_visible, validate_visible_lines
 
 SHA256_HEX_LENGTH = 64
 # Source: RFC 5321, section 4.5.3.1.3, less the brackets.
@@ -25,23 +28,36 @@ NAME_MAX_LENGTH = 100
 LINE_MAX_LENGTH = 150
 BIO_MAX_LENGTH = 2000
 URL_MAX_LENGTH = 500
+USER_AGENT_MAX_LENGTH = 200
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Somebody with an account.
+    """A user with an account.
 
     Never deleted by the API: a deactivated user keeps the row, and so the email and the names.
     """
 
     email = EmailField(max_length=EMAIL_MAX_LENGTH, unique=True)
     username = UsernameField(max_length=USERNAME_MAX_LENGTH, unique=True, null=True, blank=True)
-    first_name = models.CharField(max_length=NAME_MAX_LENGTH)
-    last_name = models.CharField(max_length=NAME_MAX_LENGTH)
+    first_name = models.CharField(max_length=NAME_MAX_LENGTH, validators=[validate_visible])
+    last_name = models.CharField(max_length=NAME_MAX_LENGTH, validators=[validate_visible])
     phone = PhoneField(max_length=PHONE_MAX_LENGTH, unique=True, null=True, blank=True)
-    bio = models.TextField(max_length=BIO_MAX_LENGTH, blank=True)
+    bio = models.TextField(
+        max_length=BIO_MAX_LENGTH, blank=True, validators=[validate_visible_lines]
+    )
     avatar_url = models.CharField(max_length=URL_MAX_LENGTH, blank=True)
-    occupation = models.CharField(max_length=LINE_MAX_LENGTH, blank=True)
-    location = models.CharField(max_length=LINE_MAX_LENGTH, blank=True)
+    occupation = models.CharField(
+        max_length=LINE_MAX_LENGTH, blank=True, validators=[validate_visible]
+    )
+    location = models.CharField(
+        max_length=LINE_MAX_LENGTH, blank=True, validators=[validate_visible]
+    )
+    is_email_verified = models.BooleanField(
+        "email verified",
+        default=False,
+        db_default=False,
+        help_text="Whether the user has shown that they read its mail.",
+    )
     is_active = models.BooleanField(
         "active",
         default=True,
@@ -56,6 +72,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     updated_at = models.DateTimeField(auto_now=True)
     # Every token carries the version it was made at; a higher one here ends them all.
     token_version = models.PositiveIntegerField(default=1, editable=False)
+
+    # The sessions that ended within an access token's life: id and end, alternating. In the cached
+    # record, so that their tokens are refused without a query; see Note [Ended sessions].
+    ended_sessions = models.TextField(default="", db_default="", blank=True, editable=False)
 
     objects = UserManager()
 
@@ -72,6 +92,10 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=models.Q(email=Lower("email")),
             ),
             models.CheckConstraint(
+                name="users_email_is_normalised",
+                condition=models.Q(email=Nfkc("email")),
+            ),
+            models.CheckConstraint(
                 name="users_username_is_lower_case",
                 condition=models.Q(username=Lower("username")) & ~models.Q(username=""),
             ),
@@ -80,11 +104,21 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=models.Q(phone__startswith="+"),
             ),
         ]
-        indexes = [models.Index(fields=["-created_at", "-id"], name="users_newest_first")]
+        # The directory's orders, with all that the count of the rows before a page needs. The first
+        # is the admin site's, too, which lists inactive users as well.
+        indexes = [
+            models.Index(fields=["-created_at", "-id", "is_active"], name="users_newest_first"),
+            *(
+                models.Index(
+                    fields=[name, "id"], condition=models.Q(is_active=True), name=f"users_by_{name}"
+                )
+                for name in ("first_name", "last_name", "username")
+            ),
+        ]
 
     @property
     def is_staff(self) -> bool:
-        """Tell Django's admin site who may enter it."""
+        """Whether the user may enter Django's admin site."""
         return self.is_admin
 
     def get_full_name(self) -> str:
@@ -118,17 +152,36 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.token_version = self._next_token_version(using)
             save(update_fields=fields and fields | {"token_version", "updated_at"})
 
-    def check_password(self, raw_password: str | None) -> bool:
-        """Say whether it is the user's password, hashing it anew if it was hashed more weakly."""
+    def set_password(self, raw_password: str | None) -> None:
+        """Hash the password's normal form, so that it opens the account from every keyboard."""
+        super().set_password(raw_password and normalise_password(raw_password))
 
-        def store_anew(raw_password: str) -> None:
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether it is the user's password, and upgrade a weaker hash.
+
+        A hash from before normalisation, of the password as typed, is accepted as well.
+        """
+        if raw_password is None:
+            return False
+        normal = normalise_password(raw_password)
+
+        def store_anew(_raw_password: str) -> None:
             # Only over the hash that was checked. Django's own would save this instance, and so
             # bring the old password back if a new one was set in the meantime.
             rows = type(self)._base_manager.filter(pk=self.pk, password=self.password)
-            self.password = make_password(raw_password)
+            self.password = make_password(normal)
             rows.update(password=self.password)
 
-        return check_password(raw_password, self.password, store_anew)
+        for spelling in spellings(raw_password):
+            if check_password(spelling, self.password, store_anew):
+                if spelling != normal:
+                    store_anew(spelling)
+                return True
+        return False
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        """Do as `check_password()` does."""
+        return await sync_to_async(self.check_password)(raw_password)
 
     def _next_token_version(self, using: str | None) -> int:
         # From the row, locked: this instance may have been loaded before another revocation.
@@ -151,15 +204,23 @@ class LoginSession(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions")
-    # Of the token's id: whoever reads this table can't refresh with it.
+    # Of the token's id: read access to this table is not enough to refresh.
     token_hash = models.CharField(max_length=SHA256_HEX_LENGTH, unique=True)
+    # By the database's clock; see Note [Rotation is one UPDATE] in accounts/sessions.py.
     created_at = models.DateTimeField(default=timezone.now)
     rotated_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    # Of the last log-in or refresh.
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=USER_AGENT_MAX_LENGTH, default="", db_default="")
+    # What the token says of itself.
+    issued_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "login_sessions"
+        # Of those that are over, for the sweep.
+        indexes = [models.Index(fields=["expires_at"], name="login_sessions_expiry")]
 
     def __str__(self) -> str:
-        """Say whose it is and since when."""
+        """Name the user and the beginning."""
         return f"login of user {self.user_id} at {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,17 +1,20 @@
-"""What clients send: one serializer per body or query string."""
+"""Serializers of requests: one per body or query string."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from accounts.models import User
-from accounts.strict import ModelText, StrictSerializer
+from accounts.strict import ModelText, QuerySerializer, StrictSerializer
 
-# Nobody types more, and each character is hashed.
+# More than is ever typed; each character is hashed.
 PASSWORD_MAX_LENGTH = 128
 REFRESH_TOKEN_MAX_LENGTH = 2048
+MAIL_TOKEN_MAX_LENGTH = 1024
 SEARCH_MAX_LENGTH = 100
 PAGE_SIZE_DEFAULT = 20
 PAGE_SIZE_MAX = 100
@@ -19,6 +22,8 @@ PAGE_SIZE_MAX = 100
 PAGE_MAX = 10_000
 USERNAME_HELP = "Letters (a to z), digits, dots, underscores and hyphens; kept in lower case."
 PHONE_HELP = "A number without a country code is Bahamian; kept as in +12425550134."
+PLAIN_LOOK_UP: Final = re.compile(r"(email|phone|username)=([A-Za-z0-9._~-]+)")
+"""A query string of one identifier that the fields below would leave as it is."""
 ORDERINGS = ("created_at", "first_name", "last_name", "username")
 
 
@@ -61,6 +66,31 @@ class CredentialsSerializer(StrictSerializer):
     password = PasswordField()
 
 
+class EmailSerializer(StrictSerializer):
+    """The body of `POST /auth/reset-password`."""
+
+    email = ModelText("email")
+
+
+class MailTokenSerializer(StrictSerializer):
+    """The body of `POST /auth/confirm-email`."""
+
+    token = serializers.CharField(max_length=MAIL_TOKEN_MAX_LENGTH, write_only=True)
+
+
+class PasswordResetSerializer(MailTokenSerializer):
+    """The body of `POST /auth/reset-password/confirm`."""
+
+    new_password = PasswordField(help_text="At least 8 characters.")
+
+
+class EmailChangeSerializer(StrictSerializer):
+    """The body of `POST /auth/change-email`."""
+
+    new_email = ModelText("email", help_text="Kept in lower case.")
+    password = PasswordField()
+
+
 class RefreshTokenSerializer(StrictSerializer):
     """The body of `POST /auth/refresh` and `POST /auth/logout`."""
 
@@ -90,7 +120,7 @@ class AvatarUploadSerializer(StrictSerializer):
 class PasswordChangeSerializer(StrictSerializer):
     """The body of `POST /auth/change-password`."""
 
-    # `user` in the context is who asks.
+    # `user` in the context is the caller.
     current_password = PasswordField()
     new_password = PasswordField(help_text="At least 8 characters.")
 
@@ -106,7 +136,7 @@ class AccountClosingSerializer(StrictSerializer):
     password = PasswordField(required=False, allow_null=True)
 
 
-class DirectoryQuerySerializer(StrictSerializer):
+class DirectoryQuerySerializer(QuerySerializer):
     """The query string of `GET /users`."""
 
     page = serializers.IntegerField(
@@ -134,7 +164,7 @@ class DirectoryQuerySerializer(StrictSerializer):
     )
 
 
-class LookupQuerySerializer(StrictSerializer):
+class LookupQuerySerializer(QuerySerializer):
     """The query string of `GET /users/lookup`: exactly one identifier."""
 
     username = serializers.CharField(required=False, help_text="In any case.")
@@ -142,6 +172,15 @@ class LookupQuerySerializer(StrictSerializer):
     phone = serializers.CharField(
         required=False, help_text="For admins only; without a country code it is Bahamian."
     )
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, str]:
+        """Return the identifier, as in `{"username": "alice"}`.
+
+        Raises: ValidationError naming every parameter that is wrong.
+        """
+        plain = PLAIN_LOOK_UP.fullmatch(request.META.get("QUERY_STRING", ""))
+        return {plain[1]: plain[2]} if plain else super().read(request)
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         """Refuse none and two."""

@@ -1,10 +1,11 @@
-"""What users do to their own account, one function per intent; each is one transaction.
+"""The actions of users on their own account, one function and one transaction each.
 
-What may be done to any account is in administration, and logins that last in sessions.
+`administration` has the actions on any account, `sessions` the log-in sessions.
 """
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
@@ -15,9 +16,15 @@ from django.utils import timezone
 
 from accounts.administration import deactivate_user, set_password
 from accounts.avatars import avatar_name, remove_avatar, store_avatar
+from accounts.devices import UNKNOWN_DEVICE, Device, get_device
 from accounts.errors import AccountGone, InvalidCredentials
-from accounts.identifiers import check_identifiers_free, save_with_free_identifiers
+from accounts.identifiers import (
+    check_identifiers_free,
+    check_username_allowed,
+    save_with_free_identifiers,
+)
 from accounts.models import User
+from accounts.recovery import ask_for_confirmation
 from accounts.sessions import start_session
 from accounts.tokens import TokenPair
 
@@ -31,10 +38,11 @@ def register_user(
     username: str | None = None,
     phone: str | None = None,
     location: str = "",
+    device: Device = UNKNOWN_DEVICE,
 ) -> tuple[User, TokenPair]:
-    """Add a user and log them in.
+    """Add a user, log them in, and ask by mail whether the email is theirs.
 
-    Raises: ValidationError on the identifier that somebody else has.
+    Raises: ValidationError on an identifier that another user has, or that is reserved.
     """
     user = User(
         email=email,
@@ -44,12 +52,14 @@ def register_user(
         phone=phone,
         location=location,
     )
+    check_username_allowed(username)
     # Before the costly hash, and before the lock that SQLite takes for a transaction.
     check_identifiers_free(user)
     user.set_password(password)
     with transaction.atomic():
         save_with_free_identifiers(user)
-        return user, start_session(user=user)
+        transaction.on_commit(partial(ask_for_confirmation, user_id=user.pk), robust=True)
+        return user, start_session(user=user, device=device)
 
 
 def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, TokenPair]:
@@ -63,32 +73,36 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, To
         raise InvalidCredentials
     with transaction.atomic():
         user = User.objects.select_for_update().filter(pk=found.pk).first()
-        # The password was checked on a row that may have changed since, and must not come alive
-        # again under the new token_version.
+        # The row may have changed since the password was checked; an old password must not get a
+        # token of the new token_version.
         if user is None or not user.is_active or user.token_version != found.token_version:
             raise InvalidCredentials
         user.last_login = timezone.now()
         user.save(update_fields=["last_login"])
-        return user, start_session(user=user)
+        return user, start_session(user=user, device=get_device(request))
 
 
 def update_profile(*, user_id: int, changes: Mapping[str, str | None]) -> User:
     """Change what is given and return the row.
 
-    Raises: ValidationError on an identifier that somebody else has; AccountGone.
+    Raises:
+        ValidationError: on an identifier that another user has, or that is reserved.
+        AccountGone: they were deactivated.
     """
     with transaction.atomic():
         user = _load_active_user(user_id)
         changed = [name for name, value in changes.items() if getattr(user, name) != value]
         for name in changed:
             setattr(user, name, changes[name])
+        if "username" in changed:
+            check_username_allowed(user.username)
         if changed:
             save_with_free_identifiers(user, update_fields=[*changed, "updated_at"])
         return user
 
 
 def set_avatar(*, user_id: int, content: bytes) -> User:
-    """Store a prepared picture in place of the old one, whose file goes once that is committed.
+    """Store a prepared picture in place of the old one; delete its file after the commit.
 
     Raises: AccountGone.
     """
@@ -107,15 +121,18 @@ def set_avatar(*, user_id: int, content: bytes) -> User:
     return user
 
 
-def change_password(*, user_id: int, current_password: str, new_password: str) -> TokenPair:
-    """Set a new password, end every token made before, and log in anew.
+def change_password(
+    *, user_id: int, current_password: str, new_password: str, device: Device = UNKNOWN_DEVICE
+) -> TokenPair:
+    """Set a new password, end every token made before, and log in again.
 
     Raises: ValidationError on `current_password` if it is wrong; AccountGone.
     """
     with transaction.atomic():
         user = _load_active_user(user_id)
         _check_password(user, current_password, field="current_password")
-        return start_session(user=set_password(user_id=user_id, new_password=new_password))
+        user = set_password(user_id=user_id, new_password=new_password)
+        return start_session(user=user, device=device)
 
 
 def close_account(*, user_id: int, password: str | None) -> None:
@@ -129,6 +146,17 @@ def close_account(*, user_id: int, password: str | None) -> None:
         if user.has_usable_password():
             _check_password(user, password, field="password")
         deactivate_user(user_id=user_id)
+
+
+def check_password_of(*, user_id: int, password: str) -> None:
+    """Check that it is the user's password.
+
+    Raises: ValidationError on `password`; AccountGone.
+    """
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise AccountGone
+    _check_password(user, password, field="password")
 
 
 def _load_active_user(user_id: int) -> User:

@@ -1,27 +1,38 @@
-"""The two kinds of token: what is in them, how they are made and read."""
+"""The two kinds of token: their claims, issuing and reading."""
 
 import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from django.utils.crypto import salted_hmac
-from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt import state, tokens
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
 from accounts.errors import InvalidRefreshToken
 
+Claim = TypeVar("Claim")
+
+# What the claims of a signed token can raise: missing, of another type, or an impossible time,
+# since simplejwt converts `exp` to a datetime unchecked.
+CLAIM_ERRORS: Final = (KeyError, TypeError, ValueError, OverflowError, OSError)
+SESSION_CLAIM: Final = "sid"
+LARGEST_INTEGER: Final = 2**63 - 1
+"""The largest that a column holds. A query with a larger one fails on SQLite."""
+
 
 class AccessToken(tokens.AccessToken):
-    """Names a user and the token_version it was made at: `{"user_id": 7, "token_version": 1}`."""
+    """Names a user, the token_version it was made at, and the session: `{"user_id": 7, …}`."""
 
     @classmethod
-    def mint(cls, *, user_id: int, token_version: int) -> str:
+    def mint(cls, *, user_id: int, token_version: int, session_id: uuid.UUID) -> str:
         """Sign a token; only for a user known to be active."""
         token = cls()
         token[api_settings.USER_ID_CLAIM] = user_id
         token["token_version"] = token_version
+        token[SESSION_CLAIM] = str(session_id)
         return str(token)
 
 
@@ -34,7 +45,7 @@ class RefreshToken(tokens.Token):
 
 @dataclass(frozen=True)
 class RefreshClaims:
-    """What a refresh token says; `token_id` is its link in the session's chain."""
+    """The claims of a refresh token; `token_id` is its link in the session's chain."""
 
     session_id: uuid.UUID
     token_id: str
@@ -43,13 +54,13 @@ class RefreshClaims:
 
     @property
     def token_hash(self) -> str:
-        """What the session's row holds of the token."""
+        """The hash of the token's id, which the session's row holds."""
         return hash_token_id(self.token_id)
 
     def succeed(self) -> "RefreshClaims":
         """Return the claims of the one token that may follow this one.
 
-        It is derived, not drawn: whoever is late gets the very token that was handed out before.
+        It is derived, not random: a late caller gets the very token that was issued before.
         """
         link = salted_hmac(
             "accounts.tokens.RefreshClaims.succeed",
@@ -65,12 +76,12 @@ class RefreshClaims:
         )
 
     def sign(self, *, issued_at: datetime) -> str:
-        """Return the token that says this; for the same second, the same token."""
+        """Return the signed token; the same one for the same second."""
         token = RefreshToken()
         token.set_iat(at_time=issued_at)
         token.set_exp(from_time=issued_at)
         token[api_settings.JTI_CLAIM] = self.token_id
-        token["sid"] = str(self.session_id)
+        token[SESSION_CLAIM] = str(self.session_id)
         token[api_settings.USER_ID_CLAIM] = self.user_id
         token["token_version"] = self.token_version
         return str(token)
@@ -78,10 +89,19 @@ class RefreshClaims:
 
 @dataclass(frozen=True)
 class TokenPair:
-    """What a login or a refresh hands out, both signed."""
+    """The two signed tokens of a log-in or refresh."""
 
     access_token: str
     refresh_token: str
+
+
+def access_lifetime() -> timedelta:
+    """Return how long after its issue an access token is refused everywhere.
+
+    Four servers' clocks come in: at the issue, the check, the session's end and the request.
+    """
+    lifetime: timedelta = api_settings.ACCESS_TOKEN_LIFETIME
+    return lifetime + 4 * state.token_backend.get_leeway()
 
 
 def refresh_lifetime() -> timedelta:
@@ -103,10 +123,19 @@ def read_refresh_token(raw_token: str) -> RefreshClaims:
     try:
         token = RefreshToken(raw_token)  # type: ignore[arg-type]  # annotated as if it were decoded
         return RefreshClaims(
-            session_id=uuid.UUID(token["sid"]),
-            token_id=str(token[api_settings.JTI_CLAIM]),
-            user_id=int(token[api_settings.USER_ID_CLAIM]),
-            token_version=int(token["token_version"]),
+            session_id=uuid.UUID(_read_claim(token, SESSION_CLAIM, str)),
+            token_id=_read_claim(token, api_settings.JTI_CLAIM, str),
+            user_id=_read_claim(token, api_settings.USER_ID_CLAIM, int),
+            token_version=_read_claim(token, "token_version", int),
         )
-    except (TokenError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (TokenError, *CLAIM_ERRORS) as error:
         raise InvalidRefreshToken from error
+
+
+def _read_claim(token: RefreshToken, name: str, kind: type[Claim]) -> Claim:
+    claim = token[name]
+    if type(claim) is not kind:  # not isinstance(), for which True is an int
+        raise TypeError(f"The claim {name} is of {type(claim)}.")
+    if isinstance(claim, int) and abs(claim) > LARGEST_INTEGER:
+        raise ValueError(f"The claim {name} is larger than any integer of the database.")
+    return claim

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from accounts.converters import UserIdConverter
-from accounts.views import directory, profile, sessions
+from accounts.views import directory, profile, recovery, sessions
 
 register_converter(UserIdConverter, "user_id")
 
@@ -12,10 +12,17 @@ urlpatterns = [
     path("auth/login", sessions.LoginView.as_view(), name="login"),
     path("auth/refresh", sessions.RefreshView.as_view(), name="refresh"),
     path("auth/logout", sessions.LogoutView.as_view(), name="logout"),
+    path("auth/sessions", sessions.SessionsView.as_view(), name="sessions"),
+    path("auth/sessions/<uuid:session_id>", sessions.SessionView.as_view(), name="session"),
     path("auth/verify", sessions.VerifyView.as_view(), name="verify"),
     path("auth/profile", profile.ProfileView.as_view(), name="profile"),
     path("auth/upload-avatar", profile.AvatarView.as_view(), name="upload-avatar"),
     path("auth/change-password", profile.PasswordView.as_view(), name="change-password"),
+    path("auth/reset-password", recovery.ResetRequestView.as_view(), name="ask-for-reset"),
+    path("auth/reset-password/confirm", recovery.ResetView.as_view(), name="reset-password"),
+    path("auth/verify-email", recovery.VerificationView.as_view(), name="verify-email"),
+    path("auth/change-email", recovery.EmailChangeView.as_view(), name="change-email"),
+    path("auth/confirm-email", recovery.EmailConfirmationView.as_view(), name="confirm-email"),
     path("auth/account", profile.AccountView.as_view(), name="account"),
     path("users", directory.DirectoryView.as_view(), name="users"),
     path("users/lookup", directory.LookupView.as_view(), name="lookup"),

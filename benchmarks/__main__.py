@@ -1,27 +1,38 @@
-"""`python -m benchmarks`: measure, print tables, write figures and plots; see `--help`."""
+"""`python -m benchmarks`: measure, print tables, write measurements and plots; see `--help`."""
 
 import argparse
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks import page, report
+from benchmarks import report
+from benchmarks.environment import Environment
 from benchmarks.errors import BenchmarkError
-from benchmarks.ground import Ground
+from benchmarks.formatting import format_table, tabulate_panel, tabulate_verdicts
 from benchmarks.machine import describe_machine
 from benchmarks.outcome import Outcome
-from benchmarks.parts import deactivations, growth, http, load, lookups, renewal, writes
+from benchmarks.parts import (
+    deactivations,
+    endpoints,
+    growth,
+    http,
+    load,
+    lookups,
+    renewal,
+    writes,
+)
 from benchmarks.plan import FULL, QUICK, Plan
-from benchmarks.spelling import spell_table, tabulate_panel, tabulate_verdicts
 from tests.servers.errors import ServerUnavailableError
 from tests.servers.stack import PROJECT
 
-PARTS: Final[dict[str, Callable[[Ground, Plan], Outcome]]] = {
+PARTS: Final[dict[str, Callable[[Environment, Plan], Outcome]]] = {
     "lookups": lookups.measure,
     "http": http.measure,
+    "endpoints": endpoints.measure,
     "load": load.measure,
     "growth": growth.measure,
     "deactivations": deactivations.measure,
@@ -35,7 +46,7 @@ def main() -> int:
     """Measure, print and write; a missed target is no failure."""
     options = _parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, _leave)
-    plan = QUICK if options.quick else FULL
+    plan = replace(QUICK if options.quick else FULL, against=options.against)
     try:
         outcomes, machine = _measure(options.only or list(PARTS), plan)
     except (BenchmarkError, ServerUnavailableError) as error:
@@ -45,27 +56,25 @@ def main() -> int:
         return 128 + signal.SIGINT
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
     if verdicts:
-        _say(spell_table(tabulate_verdicts(verdicts)) + "\n")
+        _say(format_table(tabulate_verdicts(verdicts)) + "\n")
     _say("\n".join(f"{name}: {value}" for name, value in machine.items()))
     if options.output:
-        report.write(options.output, machine, outcomes, _spell_command(options))
+        report.write(options.output, machine, outcomes, _format_command(options))
         _say(f"Written: {options.output}")
-    if options.is_complete and options.output == DOCUMENTS:
-        page.update_readme(PROJECT / "README.md", machine, outcomes)
     return 0
 
 
 def _measure(names: Sequence[str], plan: Plan) -> tuple[list[Outcome], dict[str, str]]:
     outcomes = []
-    with Ground(plan.load_users) as ground:
-        machine = describe_machine(ground.superuser_url, ground.redis_url)
+    with Environment(plan.load_users) as environment:
+        machine = describe_machine(environment.superuser_url, environment.redis_url)
         for name in names:
             began = time.monotonic()
             _say(f"{name} …")
-            outcome = PARTS[name](ground, plan)
+            outcome = PARTS[name](environment, plan)
             outcomes.append(outcome)
             for panel in outcome.panels:
-                _say(spell_table(tabulate_panel(panel)) + "\n")
+                _say(format_table(tabulate_panel(panel)) + "\n")
             _say(outcome.remarks)
             _say(f"({time.monotonic() - began:.0f} s)\n")
     return outcomes, machine
@@ -84,11 +93,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="fewer and shorter rounds, for a look at it"
     )
     parser.add_argument(
+        "--against",
+        default="",
+        metavar="COMMIT",
+        help="measure the endpoints of this commit's code as well",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write the figures and plots there (default: docs/benchmarks, and the README's table "
-        "with it, if all is measured; nowhere with --only or --quick)",
+        help="write measurements and plots there (default: docs/benchmarks, if all is measured; "
+        "nowhere with --only or --quick)",
     )
     options = parser.parse_args(arguments)
     options.is_complete = not options.only and not options.quick
@@ -102,8 +117,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _spell_command(options: argparse.Namespace) -> str:
+def _format_command(options: argparse.Namespace) -> str:
     words = [f"--only {name}" for name in options.only or ()] + ["--quick"] * options.quick
+    words += [f"--against {options.against}"] * bool(options.against)
     return f'make bench BENCH="{" ".join(words)}"' if words else "make bench"
 
 

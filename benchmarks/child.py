@@ -20,13 +20,18 @@ LOG_TAIL_CHARACTERS: Final = 3000
 class Child:
     """A process that answers: `with Child("pass", environment, log) as child: child.ask("add")`."""
 
-    def __init__(self, program: str, environment: Mapping[str, str], log: Path) -> None:
-        """Take Python source that ends in `serve(…)`, and a file for what it complains of."""
+    def __init__(
+        self, program: str, environment: Mapping[str, str], log: Path, checkout: Path = PROJECT
+    ) -> None:
+        """Take Python source that ends in `serve(…)`, and a file for what it complains of.
+
+        It runs with the code of `checkout`.
+        """
         self._log = log
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program],
-                cwd=PROJECT,
+                cwd=checkout,
                 env=dict(environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

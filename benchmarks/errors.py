@@ -1,5 +1,5 @@
-"""What can end a benchmark, in words for whoever runs it."""
+"""What can end a benchmark, in words for its user."""
 
 
 class BenchmarkError(Exception):
-    """Say what went wrong, so that no figure is shown that was measured of something else."""
+    """Say what went wrong, so that no measurement of something else is shown."""

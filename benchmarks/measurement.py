@@ -24,10 +24,10 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """One figure of one contender, once per round."""
+    """One measurement of one contender, once per round."""
 
     row: str
-    """Who, as in `cacheops`."""
+    """The contender, as in `cacheops`."""
     column: str
     """What, as in `10 ms away`."""
     values: tuple[float, ...]
@@ -54,7 +54,7 @@ class Series:
 def shuffled(contenders: Iterable[T], number: int) -> list[T]:
     """Return the order in which they are measured in a round: drawn, but alike in every run.
 
-    Whoever follows a busy one finds the processor awake, and whoever follows an idle one doesn't:
+    A part that follows a busy one finds the processor awake, one that follows an idle one doesn't:
     by as much as a fifth, round after round, where the order is always the same.
     """
     order = list(contenders)

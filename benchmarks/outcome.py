@@ -10,7 +10,7 @@ from benchmarks.targets import Verdict
 
 @dataclass
 class Panel:
-    """Figures that are shown side by side: rows are contenders, columns what was measured."""
+    """Measurements that are shown side by side: rows are contenders, columns what was measured."""
 
     title: str
     """As in `One look-up, µs`."""
@@ -18,7 +18,7 @@ class Panel:
 
     @property
     def rows(self) -> list[str]:
-        """Who, in order of appearance."""
+        """The contenders, in order of appearance."""
         return list(dict.fromkeys(series.row for series in self.series))
 
     @property
@@ -27,17 +27,17 @@ class Panel:
         return list(dict.fromkeys(series.column for series in self.series))
 
     def add(self, row: str, column: str, values: Sequence[float]) -> Series:
-        """Add one figure's rounds, and return them."""
+        """Add one measurement's rounds, and return them."""
         series = Series(row, column, tuple(values))
         self.series.append(series)
         return series
 
     def find(self, row: str, column: str) -> Series | None:
-        """Return the figure; None where it was not measured."""
+        """Return the measurement; None where it was not measured."""
         return next((s for s in self.series if (s.row, s.column) == (row, column)), None)
 
     def get(self, row: str, column: str) -> Series:
-        """Return the figure. Raises: KeyError where it was not measured."""
+        """Return the measurement. Raises: KeyError where it was not measured."""
         found = self.find(row, column)
         if found is None:
             raise KeyError((row, column))
@@ -46,7 +46,7 @@ class Panel:
 
 @dataclass
 class Outcome:
-    """One part's figures, what they mean for the targets, and how they came about."""
+    """One part's measurements, what they mean for the targets, and how they came about."""
 
     name: str
     title: str

@@ -33,6 +33,10 @@ class Plan:
     renewal_seconds: float
     write_rounds: int
     write_seconds: float
+    endpoint_rounds: int
+    endpoint_seconds: float
+    against: str = ""
+    """The commit whose code the endpoints are measured of as well."""
 
 
 FULL: Final = Plan(
@@ -56,6 +60,8 @@ FULL: Final = Plan(
     renewal_seconds=5.0,
     write_rounds=7,
     write_seconds=0.5,
+    endpoint_rounds=7,
+    endpoint_seconds=0.3,
 )
 QUICK: Final = Plan(
     lookup_rounds=3,
@@ -78,4 +84,6 @@ QUICK: Final = Plan(
     renewal_seconds=5.0,
     write_rounds=2,
     write_seconds=0.2,
+    endpoint_rounds=2,
+    endpoint_seconds=0.2,
 )

@@ -1,4 +1,4 @@
-"""The files of a run: figures, plots, and a page that shows them."""
+"""The files of a run: measurements, plots, and a page that shows them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.charts.parts import DRAWINGS
 from benchmarks.charts.style import house_style, save
 from benchmarks.outcome import Outcome
-from benchmarks.page import spell_page
+from benchmarks.page import format_page
 
 PAGE: Final = "README.md"
 
@@ -28,4 +28,4 @@ def write(
     with house_style():
         for outcome in outcomes:
             save(DRAWINGS[outcome.name](outcome), folder / f"{outcome.name}.svg")
-    (folder / PAGE).write_text(spell_page(machine, outcomes, command))
+    (folder / PAGE).write_text(format_page(machine, outcomes, command))

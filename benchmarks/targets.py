@@ -8,19 +8,19 @@ from benchmarks.measurement import Spread, spread_of
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on one figure."""
+    """A bound on one measurement."""
 
     name: str
     bound: float
     is_minimum: bool
-    """Whether the figure must be at least the bound; else at most."""
+    """Whether the value must be at least the bound; else at most."""
     unit: str = ""
 
-    def is_met(self, figure: float) -> bool:
-        """Say whether the figure is on the right side; on the bound is right."""
-        return figure >= self.bound if self.is_minimum else figure <= self.bound
+    def is_met(self, value: float) -> bool:
+        """Say whether the value is on the right side; on the bound is right."""
+        return value >= self.bound if self.is_minimum else value <= self.bound
 
-    def spell(self) -> str:
+    def format_all(self) -> str:
         """Return `at least 1.10 x`."""
         side = "at least" if self.is_minimum else "at most"
         return f"{side} {self.bound:g} {self.unit}".rstrip()
@@ -55,7 +55,7 @@ class Verdict:
         return {
             "name": self.name,
             **self.spread._asdict(),
-            "target": self.target.spell(),
+            "target": self.target.format_all(),
             "is_met": self.is_met,
         }
 
@@ -68,11 +68,9 @@ def _at_most(bound: float, name: str, unit: str = "x") -> Target:
     return Target(name, bound, is_minimum=False, unit=unit)
 
 
-NEAR_LOOKUP: Final = _at_most(
-    1.0, "look-up in process memory / `LocMemCache.get` of the same record"
-)
+L1_LOOKUP: Final = _at_most(1.0, "look-up in process memory / `LocMemCache.get` of the same record")
 REDIS_LOOKUP: Final = _at_most(1.25, "look-up in Redis / bare redis-py GET of the same key")
-NEAR_OVER_STATELESS: Final = _at_least(1.10, "requests/s / token only, no user")
+L1_OVER_STATELESS: Final = _at_least(1.10, "requests/s / token only, no user")
 REDIS_OVER_STATELESS: Final = _at_least(0.80, "requests/s, Redis alone / token only, no user")
 OVER_DATABASE: Final = _at_least(2.8, "requests/s / simplejwt, database 0 ms away")
 OVER_FAR_DATABASE: Final = _at_least(10.0, "requests/s / simplejwt, database 10 ms away")
@@ -81,3 +79,5 @@ DEACTIVATION: Final = _at_most(
 )
 QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1% writes", unit="")
 REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own fields")
+OVER_VERIFY: Final = _at_most(1.2, "CPU / that of GET /auth/verify")
+VERIFY_OVER_OTHER: Final = _at_least(1.6, "GET /auth/verify per CPU second / the other commit's")

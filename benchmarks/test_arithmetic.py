@@ -7,20 +7,20 @@ from random import Random
 
 import pytest
 
-from benchmarks import ledger, page
+from benchmarks import ledger
 from benchmarks.errors import BenchmarkError
-from benchmarks.ledger import Ledger
-from benchmarks.measurement import Series, percentile, shuffled, spread_of
-from benchmarks.outcome import Panel
-from benchmarks.spelling import (
-    spell,
-    spell_markdown,
-    spell_table,
+from benchmarks.formatting import (
+    format_all,
+    format_markdown,
+    format_table,
     tabulate_panel,
     tabulate_verdicts,
 )
+from benchmarks.ledger import Ledger
+from benchmarks.measurement import Series, percentile, shuffled, spread_of
+from benchmarks.outcome import Panel
 from benchmarks.targets import Target, Verdict
-from benchmarks.web.generator import Connection
+from benchmarks.web.generator import Connection, format_request
 from benchmarks.weight import count_bytes
 from benchmarks.zipf import Zipf, expiries_per_thousand
 
@@ -92,28 +92,28 @@ def test_missed_targets_are_shown_as_such() -> None:
 )
 def test_figures_have_the_digits_that_count(value: float, expected: str) -> None:
     """However large they are."""
-    assert spell(value) == expected
+    assert format_all(value) == expected
 
 
 def test_tables_have_a_line_per_row_and_gaps_where_nothing_was_measured() -> None:
     """As text and as Markdown."""
     panel = Panel("One look-up, µs")
-    panel.add("cacheops", "near", [1.0])
+    panel.add("cacheops", "l1", [1.0])
     panel.add("usercache", "far", [20.0])
     table = tabulate_panel(panel)
-    assert spell_table(table).splitlines() == [
-        "One look-up, µs  near   far",
+    assert format_table(table).splitlines() == [
+        "One look-up, µs    l1   far",
         "cacheops         1.00",
         "usercache              20.0",
     ]
-    assert spell_markdown(table).splitlines()[1:3] == [
+    assert format_markdown(table).splitlines()[1:3] == [
         "| --- | --: | --: |",
         "| cacheops | 1.00 |  |",
     ]
 
 
 def test_own_bytes_are_what_the_columns_say() -> None:
-    """Text in UTF-8, numbers and moments 8, truth 1, nothing 0."""
+    """Text in UTF-8, numbers and times 8, truth 1, nothing 0."""
     moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     values = ("Zoë", 7, moment, True, None)
     assert [count_bytes(value) for value in values] == [4, 8, 8, 1, 0]
@@ -146,16 +146,13 @@ def test_answer_is_whole_when_its_body_is() -> None:
                 connection.read()
 
 
-def test_readme_keeps_all_but_its_table(tmp_path: Path) -> None:
-    """Which it must have a place for."""
-    readme = tmp_path / "README.md"
-    readme.write_text(f"Before.\n{page.BEGIN}\nold\n{page.END}\nAfter.\n")
-    machine = dict.fromkeys(("date", "CPU", "cores", "kernel", "PostgreSQL", "Redis server"), "x")
-    page.update_readme(readme, machine, [])
-    text = readme.read_text()
-    assert text.startswith(f"Before.\n{page.BEGIN}\n| ")
-    assert text.endswith(f"{page.END}\nAfter.\n")
-    assert "old" not in text
-    readme.write_text("No marks.")
-    with pytest.raises(BenchmarkError, match="no place"):
-        page.update_readme(readme, machine, [])
+def test_a_request_ends_where_its_body_does() -> None:
+    """Its length is in bytes; without a token or a body it has neither header."""
+    assert format_request("/a", "") == "GET /a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head, _, body = format_request("/a", "t", method="PATCH", body='{"ö": 1}').partition("\r\n\r\n")
+    assert body == '{"ö": 1}'
+    assert head.splitlines()[2:] == [
+        "Authorization: Bearer t",
+        "Content-Type: application/json",
+        "Content-Length: 9",
+    ]

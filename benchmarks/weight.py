@@ -7,7 +7,7 @@ NUMBER_BYTES: Final = 8
 
 
 def count_bytes(value: object) -> int:
-    """Count what a column's value takes: text in UTF-8, numbers and moments 8, truth 1."""
+    """Count what a column's value takes: text in UTF-8, numbers and times 8, truth 1."""
     if value is None:
         return 0
     if isinstance(value, bool):

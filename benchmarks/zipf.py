@@ -1,4 +1,4 @@
-"""Who is asked for how often: a few all the time, most hardly ever."""
+"""How often each user is asked for: a few all the time, most hardly ever."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -27,9 +27,9 @@ def expiries_per_thousand(
 ) -> float:
     """Return how many of 1,000 requests find a record run out, in a steady state without writes.
 
-    Who is asked for `rate` times a second is loaded once in each span of the TTL and the wait for
-    the next request after it: every `ttl_seconds + 1 / rate`. It is arithmetic, and the same for
-    every cache that keeps its records so long.
+    A user that is asked for `rate` times a second is loaded once in each span of the TTL and the
+    wait for the next request after it: every `ttl_seconds + 1 / rate`. It is arithmetic, and the
+    same for every cache that keeps its records so long.
     """
     weights = [float(rank**-exponent) for rank in range(1, count + 1)]
     per_weight = requests_per_second / sum(weights)

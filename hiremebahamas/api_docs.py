@@ -19,7 +19,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from hiremebahamas.content_security import HEADER, spell_policy
+from hiremebahamas.content_security import HEADER, format_policy
 from hiremebahamas.errors import method_not_allowed
 
 PAGE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -40,7 +40,7 @@ def render_schema(media_type: str) -> bytes:
 
 
 class SchemaView(APIView):
-    """`GET /api/schema`: OpenAPI in JSON, or in YAML for those who accept nothing else."""
+    """`GET /api/schema`: OpenAPI in JSON, or in YAML for clients that accept nothing else."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -48,14 +48,14 @@ class SchemaView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
-        """Return the whole schema; it is the same for everybody."""
+        """Return the whole schema, the same to every client."""
         media_type = request.accepted_renderer.media_type
         return HttpResponse(render_schema(media_type), content_type=media_type)
 
 
-@method_decorator(csrf_exempt, name="dispatch")  # so that a POST, too, hears what is wrong
+@method_decorator(csrf_exempt, name="dispatch")  # so that a POST gets a 405
 class DocumentationPage(TemplateView):
-    """A page whose scripts and styles are files of ours."""
+    """A page whose scripts and styles are our own files."""
 
     policy = ""
 
@@ -76,7 +76,7 @@ class SwaggerPage(DocumentationPage):
     """`GET /api/docs`: read about the operations, and try them."""
 
     template_name = "api_docs/swagger.html"
-    policy = spell_policy(img_src="data:")
+    policy = format_policy(img_src="data:")
 
 
 class RedocPage(DocumentationPage):
@@ -84,4 +84,4 @@ class RedocPage(DocumentationPage):
 
     template_name = "api_docs/redoc.html"
     # It makes its styles as it goes, and the worker that searches from a string.
-    policy = spell_policy(img_src="data:", style_src="'unsafe-inline'", worker_src="blob:")
+    policy = format_policy(img_src="data:", style_src="'unsafe-inline'", worker_src="blob:")

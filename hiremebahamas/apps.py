@@ -3,6 +3,9 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.core.cache import close_caches
+from django.core.checks import Tags, register
+from django.core.signals import request_finished
 
 
 class HireMeBahamasConfig(AppConfig):
@@ -11,5 +14,10 @@ class HireMeBahamasConfig(AppConfig):
     name = "hiremebahamas"
 
     def ready(self) -> None:
-        """Make our authentication known to the schema: an extension registers on import."""
+        """Register the checks, and our authentication for the schema, which does so on import."""
+        from hiremebahamas.postgresql.checks import check_timeouts
+
+        register(check_timeouts, Tags.database)
         import_module("hiremebahamas.schema")
+        # Our caches keep their connections; to ask each after a request took a twelfth of its time.
+        request_finished.disconnect(close_caches)

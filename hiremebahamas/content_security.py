@@ -1,7 +1,7 @@
-"""What browsers may load and run on our pages: a Content-Security-Policy on every answer.
+"""A Content-Security-Policy on every answer: what browsers may load and run on our pages.
 
 Django 6.0 brings a middleware for this. django-csp, for older versions, puts the header together
-anew for each answer: 30 microseconds, of the thousand or so that a request takes.
+new for each answer: 30 microseconds, of the thousand or so that a request takes.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,10 @@ STRICT: Final = {
 """Our own files, nothing inline. The admin site works under it."""
 
 
-def spell_policy(**looser: str) -> str:
+def format_policy(**looser: str) -> str:
     """Return the header's value, with the sources added that a page needs.
 
-    `spell_policy(img_src="data:")` gives `...; img-src 'self' data:; ...`.
+    `format_policy(img_src="data:")` gives `...; img-src 'self' data:; ...`.
     """
     added = {name.replace("_", "-"): sources for name, sources in looser.items()}
     names = [*STRICT, *(name for name in added if name not in STRICT)]
@@ -38,7 +38,7 @@ def spell_policy(**looser: str) -> str:
     )
 
 
-STRICT_POLICY: Final = spell_policy()
+STRICT_POLICY: Final = format_policy()
 
 
 def content_security_middleware(

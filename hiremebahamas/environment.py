@@ -1,5 +1,6 @@
-"""What the settings read from the environment, and from the file `.env` beside manage.py."""
+"""Settings from the environment, and from the file `.env` beside manage.py."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from hiremebahamas.postgresql.connection import BoundedConnection
+from hiremebahamas.postgresql.gate import Bounds
 from hiremebahamas.redis_urls import parse_redis_url
 from hiremebahamas.shared_cache import RedisOptions, redis_cache
 from hiremebahamas.variables import read_float, read_int
@@ -15,17 +18,23 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
 # HS256 needs a key at least as long as its digest. Source: RFC 7518, section 3.2.
 SECRET_MIN_BYTES = 32
 DEVELOPMENT_SECRET_PREFIX = "insecure-development-only-"  # noqa: S105 (says so itself)
 
 # Every wait of a transaction, for a statement or for the application between two, ends well before
-# usercache's barrier does (USERCACHE_BARRIER_TTL_SECONDS, 60 s): a transaction that outlived its
-# barrier could commit a row that nobody invalidates. PostgreSQL 17's transaction_timeout would say
-# it in one setting; older servers refuse a connection that names it.
-STATEMENT_TIMEOUT_MILLISECONDS = 15_000
+# usercache's write marker does (USERCACHE_WRITE_MARKER_TTL_SECONDS, 60 s): a transaction that
+# outlived its write marker could commit a row that is never invalidated. PostgreSQL 17's
+# transaction_timeout would be one setting for it; older servers refuse a connection that names it.
+# hiremebahamas/postgresql bounds each statement.
 IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 15_000
-CONNECT_TIMEOUT_SECONDS = 5
+DATABASE_TIMEOUT_SECONDS = 5
+DATABASE_TIMEOUT_LONGEST_SECONDS = 30
+COMMAND_TIMEOUT_SECONDS = 20
+"""For each statement of a process that serves no requests: management commands, the relay."""
+# The kernel detects an idle connection whose network was cut.
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 2, "keepalives_count": 3}
 POOL_MIN_CONNECTIONS = 1
 POOL_MAX_CONNECTIONS = 20
 POOL_TIMEOUT_SECONDS = 5
@@ -34,9 +43,14 @@ POOL_TIMEOUT_SECONDS = 5
 POOL_RECONNECT_TIMEOUT_SECONDS = 2
 SQLITE_LOCK_TIMEOUT_SECONDS = 5
 
+MILLISECONDS = 1000
+
+THREADS = 4
+THREADS_MAX = 256
+
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_MAX_CONNECTIONS = 50
-LOCAL_TIER_MAX_ENTRIES = 10_000
+LOCAL_BACKEND_MAX_ENTRIES = 10_000
 
 
 def read_env_file() -> None:
@@ -46,28 +60,73 @@ def read_env_file() -> None:
         env.read_env(path)
 
 
-def secret(name: str, *, debug: bool) -> str:
-    """Return the secret of that name, or a well-known one for development.
+def read_secrets(*, debug: bool) -> dict[str, str]:
+    """Return the three secrets by name; for development, well-known ones where they are missing.
 
-    Raises: ImproperlyConfigured if it is missing, too short, or development's in production.
+    Raises: ImproperlyConfigured naming all that are missing, too short, or development's in
+    production; or if two are the same.
     """
     # Not through env(): it takes a value that begins with "$" for another variable's name.
-    value = os.environ.get(name, "")
-    if not value and debug:
-        return f"{DEVELOPMENT_SECRET_PREFIX}{name.lower().replace('_', '-')}"
-    too_weak = len(value.encode()) < SECRET_MIN_BYTES or value.startswith(DEVELOPMENT_SECRET_PREFIX)
-    if too_weak and not (debug and value):
+    values = {name: os.environ.get(name, "") for name in SECRETS}
+    if debug:
+        return {
+            name: value or f"{DEVELOPMENT_SECRET_PREFIX}{name.lower().replace('_', '-')}"
+            for name, value in values.items()
+        }
+    weak = [
+        name
+        for name, value in values.items()
+        if len(value.encode()) < SECRET_MIN_BYTES or value.startswith(DEVELOPMENT_SECRET_PREFIX)
+    ]
+    if weak:
         raise ImproperlyConfigured(
-            f"Set {name}, in the environment or in .env, to a secret of at least "
-            f"{SECRET_MIN_BYTES} bytes. Make one with: python -c "
-            "'import secrets; print(secrets.token_urlsafe(48))'. "
+            f"Set {', '.join(weak)}, in the environment or in .env, to a secret of at least "
+            f"{SECRET_MIN_BYTES} bytes{', each to its own' if len(weak) > 1 else ''}. Make one "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe(48))'. "
             "Or set DEBUG=True, on a development machine only."
         )
-    return value
+    if len(set(values.values())) < len(values):
+        raise ImproperlyConfigured(
+            f"{', '.join(SECRETS)} are not all different: set each to a secret of its own. A "
+            "leaked one could be used for what another protects. Make one with: python -c "
+            "'import secrets; print(secrets.token_urlsafe(48))'."
+        )
+    return values
 
 
-def database(url: str) -> dict[str, Any]:
+def read_mail(*, debug: bool) -> dict[str, Any]:
+    """Return Django's EMAIL_… settings for EMAIL_URL; without, the terminal or no mail at all.
+
+    Not the log of a production server: it would hold the tokens.
+
+    Raises: ImproperlyConfigured if it isn't a URL of a mail server.
+    """
+    # Not through env(), as in read_secrets().
+    url = os.environ.get("EMAIL_URL") or ("consolemail://" if debug else "dummymail://")
+    try:
+        if url.partition("://")[0] in env.EMAIL_SCHEMES:
+            config: dict[str, Any] = env.email_url_config(url)
+            return config
+    except ValueError:  # an invalid port
+        pass
+    raise ImproperlyConfigured(
+        "EMAIL_URL leads to no mail server. Write it as smtp+tls://user:password@host:587, or "
+        "smtp+ssl://user:password@host:465, with special characters percent-encoded."
+    )
+
+
+def read_threads() -> int:
+    """Return how many threads of each web process serve requests.
+
+    Raises: ImproperlyConfigured.
+    """
+    return read_int("WEB_THREADS", THREADS, low=1, high=THREADS_MAX)
+
+
+def database(url: str, *, is_pooled: bool = False) -> dict[str, Any]:
     """Return Django's settings for a database URL, PostgreSQL or SQLite, tuned for threads.
+
+    `is_pooled`: the URL leads to a connection pooler, such as PgBouncer in transaction mode.
 
     Raises: ImproperlyConfigured if it leads to neither.
     """
@@ -75,9 +134,10 @@ def database(url: str) -> dict[str, Any]:
     # Within a transaction usercache fills nothing: each request would go to the database.
     config["ATOMIC_REQUESTS"] = False
     if "postgresql" in config["ENGINE"]:
-        options = _postgresql_options()
-        # A connection may have died in the pool; found out before a request is given it.
-        config["CONN_HEALTH_CHECKS"] = True
+        config["ENGINE"] = "hiremebahamas.postgresql"
+        options = _postgresql_options(is_pooled=is_pooled)
+        # Such a cursor lives in a session, and the next statement may get another session.
+        config["DISABLE_SERVER_SIDE_CURSORS"] = is_pooled
         # The pool keeps the connections; Django must give each back after its request.
         config["CONN_MAX_AGE"] = 0
     else:
@@ -89,32 +149,42 @@ def database(url: str) -> dict[str, Any]:
 def _parse_database_url(url: str) -> dict[str, Any]:
     engine = env.DB_SCHEMES.get(url.partition("://")[0], "")
     try:
-        # Not before the scheme is known: it would warn, and tell the password.
+        # Not before the scheme is known: it would warn, and show the password.
         if engine.endswith(("postgresql", "sqlite3")):
             config: dict[str, Any] = env.db_url_config(url)
             return config
-    except ValueError:  # its port is none
+    except ValueError:  # an invalid port
         pass
     raise ImproperlyConfigured(
-        "DATABASE_URL leads to no PostgreSQL or SQLite. Spell it "
+        "DATABASE_URL leads to no PostgreSQL or SQLite. Write it as "
         "postgres://user:password@host:5432/name, or sqlite:////path/to/file."
     )
 
 
-def _postgresql_options() -> dict[str, Any]:
+def _postgresql_options(*, is_pooled: bool) -> dict[str, Any]:
+    seconds = read_float(
+        "DATABASE_TIMEOUT_SECONDS",
+        DATABASE_TIMEOUT_SECONDS,
+        low=0.5,
+        high=DATABASE_TIMEOUT_LONGEST_SECONDS,
+    )
     return {
         "pool": {
             "min_size": POOL_MIN_CONNECTIONS,
             "max_size": read_int("DATABASE_POOL_MAX_CONNECTIONS", POOL_MAX_CONNECTIONS, low=1),
             "timeout": read_float("DATABASE_POOL_TIMEOUT_SECONDS", POOL_TIMEOUT_SECONDS, low=0.1),
             "reconnect_timeout": POOL_RECONNECT_TIMEOUT_SECONDS,
+            "connection_class": BoundedConnection,
         },
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "options": (
-            f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} "
-            "-c idle_in_transaction_session_timeout="
-            f"{IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS}"
-        ),
+        "request_bounds": Bounds(seconds, read_threads()),
+        "command_bounds": Bounds(COMMAND_TIMEOUT_SECONDS),
+        "connect_timeout": math.ceil(seconds),
+        "tcp_user_timeout": int(seconds * MILLISECONDS),
+        **KEEPALIVE,
+        "is_pooled": is_pooled,
+        "timeouts": {
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS
+        },
     }
 
 
@@ -130,13 +200,13 @@ def _sqlite_options() -> dict[str, Any]:
 
 
 def caches(redis_url: str) -> dict[str, dict[str, Any]]:
-    """Return Django's CACHES: the local tier, and the shared one where there is a Redis."""
+    """Return Django's CACHES: the memory backend, and the shared one where there is a Redis."""
     configs: dict[str, dict[str, Any]] = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "usercache-local": {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "LOCATION": "usercache-local",
-            "OPTIONS": {"MAX_ENTRIES": LOCAL_TIER_MAX_ENTRIES},
+            "OPTIONS": {"MAX_ENTRIES": LOCAL_BACKEND_MAX_ENTRIES},
         },
     }
     if redis_url:

@@ -1,11 +1,13 @@
 """Errors as JSON: `{"detail", "code"}`, or a list of messages per field."""
 
 import logging
+import sys
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, ValidationError
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -20,6 +22,9 @@ from accounts.errors import RequestTooLarge
 logger = logging.getLogger(__name__)
 
 ADMIN_PATH = "/admin/"
+READ_ONLY_SQLSTATE = "25006"
+LOST_SQLSTATES = ("25P03", "25P04")
+"""PostgreSQL ended a transaction that was idle, or open, for too long; psycopg's InternalError."""
 
 
 class DatabaseUnavailable(exceptions.APIException):
@@ -30,8 +35,16 @@ class DatabaseUnavailable(exceptions.APIException):
     default_code = "database_unavailable"
 
 
+class DatabaseReadOnly(exceptions.APIException):
+    """The database is read-only: a standby, or set so."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Nothing can be changed just now. Try again in a moment."
+    default_code = "database_read_only"
+
+
 def handle_exception(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception of a view; None, and so a 500, for what is nobody's fault but ours."""
+    """Answer an exception of a view; return None, and so a 500, for an unexpected one."""
     exc = _translate(exc)
     response = exception_handler(exc, context)
     if response is not None:
@@ -47,7 +60,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what is forbidden to everybody."""
+    """Answer a forbidden request."""
     if _is_for_admin(request):
         return defaults.permission_denied(request, exception)
     return _answer("This is not allowed.", "permission_denied", status.HTTP_403_FORBIDDEN)
@@ -55,14 +68,14 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer a path that leads nowhere."""
+    """Answer an unknown path."""
     if _is_for_admin(request) and exception is not None:
         return defaults.page_not_found(request, exception)
     return _answer("There is nothing at this path.", "not_found", status.HTTP_404_NOT_FOUND)
 
 
 def method_not_allowed(allowed: Iterable[str]) -> HttpResponse:
-    """Answer a path that is there, but not for this method."""
+    """Answer a known path with a method it doesn't have."""
     detail = "This path doesn't know this method; the Allow header lists those that it does."
     response = _answer(detail, "method_not_allowed", status.HTTP_405_METHOD_NOT_ALLOWED)
     response.headers["Allow"] = ", ".join(allowed)
@@ -70,7 +83,12 @@ def method_not_allowed(allowed: Iterable[str]) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer when we have failed; the log has the rest."""
+    """Answer after an error of ours, or of the database; the log has the details."""
+    refusal = _translate_database_error(sys.exception())
+    if refusal is not None and _is_for_admin(request):
+        return show_refusal(refusal)
+    if refusal is not None:
+        return _answer(refusal.default_detail, refusal.default_code, refusal.status_code)
     if _is_for_admin(request):
         return defaults.server_error(request)
     return _answer(
@@ -80,6 +98,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
+def show_refusal(refusal: exceptions.APIException) -> HttpResponse:
+    """Answer a refusal as a page, for the admin site."""
+    title = f"{HTTPStatus(refusal.status_code).phrase} ({refusal.status_code})"
+    page = {"title": title, "details": refusal.default_detail}
+    response = HttpResponse(defaults.ERROR_PAGE_TEMPLATE % page, status=refusal.status_code)
+    if wait := getattr(refusal, "wait", None):
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
 def _translate(exc: Exception) -> Exception:
     if isinstance(exc, ValidationError):
         return exceptions.ValidationError(get_error_detail(exc))
@@ -87,10 +115,23 @@ def _translate(exc: Exception) -> Exception:
         return RequestTooLarge()
     if isinstance(exc, SuspiciousOperation):
         return exceptions.ParseError("The request is malformed.", code="bad_request")
-    if isinstance(exc, OperationalError | InterfaceError):
-        logger.error("The database failed: %s", exc)
+    refusal = _translate_database_error(exc)
+    if refusal is None:
+        return exc
+    logger.error("The database failed: %s", exc)
+    return refusal
+
+
+def _translate_database_error(
+    exc: BaseException | None,
+) -> DatabaseUnavailable | DatabaseReadOnly | None:
+    # The driver's own error, which has the server's code for it.
+    sqlstate = getattr(exc.__cause__, "sqlstate", None) if isinstance(exc, DatabaseError) else None
+    if sqlstate == READ_ONLY_SQLSTATE:
+        return DatabaseReadOnly()
+    if isinstance(exc, OperationalError | InterfaceError) or sqlstate in LOST_SQLSTATES:
         return DatabaseUnavailable()
-    return exc
+    return None
 
 
 def _shape(data: Any, exc: Exception) -> Any:

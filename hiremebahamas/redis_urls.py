@@ -1,4 +1,4 @@
-"""What REDIS_URL may say: one server, a socket file, a cluster, or sentinels and a service."""
+"""Parse REDIS_URL: one server, a socket file, a cluster, or sentinels and a service."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _SPELLINGS: Final = (
 
 
 class Topology(Enum):
-    """What is at the address; the value is the end of the URL's scheme."""
+    """The kind of server at the address; the value is the end of the URL's scheme."""
 
     SERVER = ""
     CLUSTER = "+cluster"
@@ -53,12 +53,12 @@ class RedisAddress:
     path: str = ""
     """The socket file."""
     service: str = ""
-    """What the sentinels call the primary and its replicas."""
+    """The sentinels' name for the primary and its replicas."""
     database: int = 0
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Take a URL apart, as in `rediss+sentinel://user:secret@s1,s2:26380/mymaster/0`.
+    """Parse a URL, as in `rediss+sentinel://user:secret@s1,s2:26380/mymaster/0`.
 
     Raises: ImproperlyConfigured, which says what to do and doesn't show the password.
     """
@@ -130,4 +130,4 @@ def _parse_path(topology: Topology, path: str) -> tuple[str, int]:
 
 def _refusal(reason: str) -> ImproperlyConfigured:
     # Never the URL itself: it may hold a password.
-    return ImproperlyConfigured(f"REDIS_URL {reason}. Spell it {_SPELLINGS}.")
+    return ImproperlyConfigured(f"REDIS_URL {reason}. Write it as {_SPELLINGS}.")

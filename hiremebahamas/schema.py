@@ -1,4 +1,4 @@
-"""How the OpenAPI schema is made; drf-spectacular finds both classes by name."""
+"""Customisation of the OpenAPI schema; drf-spectacular finds both classes by name."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from drf_spectacular.openapi import AutoSchema
 class CachedJWTScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]  # its registry is untyped
     """The access token as a bearer token."""
 
-    target_class = "usercache.authentication.CachedJWTAuthentication"
+    target_class = "usercache.auth.jwt.CachedJWTAuthentication"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """Say where such tokens come from."""
+        """Describe where to get such tokens."""
         scheme: dict[str, Any] = super().get_security_definition(auto_schema)  # type: ignore[no-untyped-call]  # as above
         return scheme | {"description": "The `access_token` of a registration, login or refresh."}
 

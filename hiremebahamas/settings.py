@@ -6,19 +6,35 @@ from pathlib import Path
 
 from whitenoise.compress import Compressor
 
-from hiremebahamas.environment import BASE_DIR, caches, database, env, read_env_file, secret
-from hiremebahamas.variables import read_float, read_int, read_switch
+from hiremebahamas.environment import (
+    BASE_DIR,
+    caches,
+    database,
+    env,
+    read_env_file,
+    read_mail,
+    read_secrets,
+    read_threads,
+)
+from hiremebahamas.variables import read_float, read_int, read_rates, read_switch
+
+DAY_SECONDS = 24 * 60 * 60
 
 read_env_file()
 
 DEBUG = read_switch("DEBUG", default=False)
-SECRET_KEY = secret("SECRET_KEY", debug=DEBUG)
+_secrets = read_secrets(debug=DEBUG)
+SECRET_KEY = _secrets["SECRET_KEY"]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
 INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
     "usercache",
+    "usercache.auth",
+    "usercache.permissions",
+    "usercache.tracking",
+    "usercache.observability",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -47,16 +63,20 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
 MIDDLEWARE = [
+    "hiremebahamas.no_store.no_store_middleware",
     "hiremebahamas.content_security.content_security_middleware",
     "django.middleware.security.SecurityMiddleware",
     # WhiteNoise complains at each start as long as there is nothing to serve.
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # What follows runs for the admin site alone.
+    "hiremebahamas.session_pages.session_pages_middleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    # Not the cached one: each record would grow by a third, for the few users of that site.
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "hiremebahamas.urls"
 WSGI_APPLICATION = "hiremebahamas.wsgi.application"
@@ -78,15 +98,27 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "America/Nassau"
 USE_TZ = True
 
-DATABASES = {"default": database(env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
+_database_url = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+DATABASES = {
+    "default": database(_database_url, is_pooled=read_switch("DATABASE_IS_POOLED", default=False))
+}
+if _direct_url := env.str("DATABASE_DIRECT_URL", ""):
+    DATABASES["direct"] = {**database(_direct_url), "TEST": {"MIRROR": "default"}}
+    USERCACHE_LISTEN_ALIAS = "direct"
+# Made by `manage.py create_demo_users`, for the database above.
+DEMO_PASSWORD_FILE = BASE_DIR / "demo-password.txt"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "")
 CACHES = caches(REDIS_URL)
 
-USERCACHE_SHARED_ALIAS = "usercache" if REDIS_URL else ""
-USERCACHE_LOCAL_ALIAS = "usercache-local"
-USERCACHE_SIGNING_KEY = secret("USERCACHE_SIGNING_KEY", debug=DEBUG)
+USERCACHE_REDIS_ALIAS = "usercache" if REDIS_URL else ""
+USERCACHE_MEMORY_ALIAS = "usercache-local"
+USERCACHE_SIGNING_KEY = _secrets["USERCACHE_SIGNING_KEY"]
+# Not through env(), as in read_secrets().
+USERCACHE_SIGNING_KEY_FALLBACKS = tuple(
+    os.environ.get("USERCACHE_SIGNING_KEY_FALLBACKS", "").replace(",", " ").split()
+)
 USERCACHE_FIELDS = (
     "id",
     "email",
@@ -98,44 +130,55 @@ USERCACHE_FIELDS = (
     "avatar_url",
     "occupation",
     "location",
+    "is_email_verified",
     "is_active",
     "is_admin",
     "created_at",
     "updated_at",
-    # Not for display: what permissions and tokens are checked against.
+    # Not for display: permissions and tokens are checked against these.
     "is_superuser",
     "token_version",
+    "ended_sessions",
 )
+# The views load the row of what they change, locked.
+USERCACHE_READ_ONLY_USERS = True
 # Their defaults are usercache's own; only what the environment names is set here.
 for _name in (
     "USERCACHE_TTL_SECONDS",
     "USERCACHE_NEGATIVE_TTL_SECONDS",
-    "USERCACHE_LOCAL_TTL_SECONDS",
-    "USERCACHE_LEASE_TTL_SECONDS",
-    "USERCACHE_LEASE_WAIT_SECONDS",
-    "USERCACHE_BARRIER_WAIT_SECONDS",
-    "USERCACHE_BARRIER_TTL_SECONDS",
+    "USERCACHE_MEMORY_TTL_SECONDS",
+    "USERCACHE_FILL_LOCK_TTL_SECONDS",
+    "USERCACHE_FILL_LOCK_WAIT_SECONDS",
+    "USERCACHE_WRITE_MARKER_WAIT_SECONDS",
+    "USERCACHE_WRITE_MARKER_TTL_SECONDS",
     "USERCACHE_TTL_JITTER",
-    "USERCACHE_STATS_FLUSH_SECONDS",
+    "USERCACHE_METRICS_FLUSH_SECONDS",
     "USERCACHE_AUDIT_SHARE",
 ):
     if env.ENVIRON.get(_name):
         globals()[_name] = read_float(_name, 0.0)
 for _name in (
-    "USERCACHE_NEAR_MAX_ENTRIES",
-    "USERCACHE_NEAR_MAX_BYTES",
+    "USERCACHE_L1_MAX_ENTRIES",
+    "USERCACHE_L1_MAX_BYTES",
     "USERCACHE_TOKENS_MAX_ENTRIES",
     "USERCACHE_WAIT_REPLICAS",
 ):
     if env.ENVIRON.get(_name):
         globals()[_name] = read_int(_name, 0)
 
-# Who may read /metrics and /health/cache without being staff. Not through env(), as in secret().
+# Access to /metrics and /health/cache for others than staff.
+# Not through env(), as in read_secrets().
 USERCACHE_METRICS_TOKEN = os.environ.get("USERCACHE_METRICS_TOKEN", "")
+# For services behind a gateway: /auth/forward is answered where there is a key.
+USERCACHE_FORWARD_SIGNING_KEY = os.environ.get("USERCACHE_FORWARD_SIGNING_KEY", "")
+USERCACHE_FORWARD_FIELDS = ("is_admin",)
 USERCACHE_TRACING = read_switch("USERCACHE_TRACING", default=False)
 USERCACHE_METRICS_NETWORKS = tuple(env.list("USERCACHE_METRICS_NETWORKS", default=[]))
 
+USERCACHE_ENDED_SESSIONS_FIELD = "ended_sessions"
+
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.PasswordBackend"]
 PASSWORD_HASHERS = [
     "accounts.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -154,12 +197,49 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Two tabs that refresh the same token within this time both get its one successor.
 AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
+# A session ends so long after its last refresh, and so long after its log-in.
+AUTH_SESSION_IDLE_SECONDS = read_int("AUTH_SESSION_IDLE_SECONDS", 14 * DAY_SECONDS, low=1)
+AUTH_SESSION_LONGEST_SECONDS = read_int("AUTH_SESSION_LONGEST_SECONDS", 90 * DAY_SECONDS, low=1)
+# How many in how many seconds: by address, by account, and by the pair of both. A whole company may
+# have one address.
+AUTH_LIMITS = read_rates(
+    "AUTH_LIMITS",
+    {
+        "login": {"address": (100, 60), "pair": (10, 300), "account": (100, 3600)},
+        "refresh": {"address": (600, 60), "account": (30, 60)},
+        "register": {"address": (60, 3600)},
+        # Changing the password, closing the account: what asks for the password once more.
+        "password": {"address": (60, 300), "account": (10, 300)},
+        # What makes us send a message, and what comes back from one.
+        "mail": {"address": (20, 3600), "account": (5, 3600)},
+        "confirm": {"address": (60, 300)},
+        "search": {"address": (600, 60), "account": (120, 60)},
+    },
+)
+# How many proxies stand before the server, and so how many entries of X-Forwarded-For are theirs.
+NUM_PROXIES = read_int("NUM_PROXIES", 0, low=0, high=10)
+# How many requests of a process may hash, decode or search at the same time: half of its threads.
+AUTH_SLOW_REQUESTS_MAX = read_int(
+    "AUTH_SLOW_REQUESTS_MAX", max(1, read_threads() // 2), low=1, high=256
+)
+
+# EMAIL_HOST and the others of its kind.
+globals().update(read_mail(debug=DEBUG))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("MAIL_FROM", "noreply@localhost")
+# Where the links in messages lead, with {token} in it.
+AUTH_RESET_PASSWORD_URL = env.str("AUTH_RESET_PASSWORD_URL", "")
+AUTH_CONFIRM_EMAIL_URL = env.str("AUTH_CONFIRM_EMAIL_URL", "")
+# How long their tokens are good.
+PASSWORD_RESET_TIMEOUT = read_int("AUTH_MAIL_TOKEN_SECONDS", 3600, low=60, high=7 * DAY_SECONDS)
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    "SIGNING_KEY": secret("JWT_SIGNING_KEY", debug=DEBUG),
+    "SIGNING_KEY": _secrets["JWT_SIGNING_KEY"],
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "REFRESH_TOKEN_LIFETIME": timedelta(seconds=AUTH_SESSION_IDLE_SECONDS),
+    # A token is made by one server's clock and read by another's.
+    "LEEWAY": read_float("AUTH_CLOCK_LEEWAY_SECONDS", 10.0),
     "USER_ID_CLAIM": "user_id",
     "AUTH_TOKEN_CLASSES": ("accounts.tokens.AccessToken",),
     # It would need the password hash in the cache; token_version does the same without.
@@ -167,11 +247,13 @@ SIMPLE_JWT = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["usercache.authentication.CachedJWTAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["usercache.auth.jwt.CachedJWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hiremebahamas.negotiation.ContentNegotiation",
+    "DEFAULT_RENDERER_CLASSES": ["hiremebahamas.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "hiremebahamas.schema.Schema",
+    "NUM_PROXIES": NUM_PROXIES,
     "EXCEPTION_HANDLER": "hiremebahamas.errors.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # `?format=` is an unknown parameter like any other.
@@ -187,6 +269,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "TAGS": [
         {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
+        {"name": "Recovery", "description": "What leads through a user's mailbox."},
         {"name": "Account", "description": "A user's own account."},
         {"name": "Directory", "description": "What users see of each other."},
     ],
@@ -200,9 +283,9 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Production is served over HTTPS only, unless the environment says that something in front does it.
-HSTS_SECONDS = 365 * 24 * 60 * 60
+HSTS_SECONDS = 365 * DAY_SECONDS
 SECURE_SSL_REDIRECT = read_switch("SECURE_SSL_REDIRECT", default=not DEBUG)
-# Those who watch ask the server itself, not through what ends TLS; to them a redirect is healthy.
+# Probes reach the server past the proxy that ends TLS, and would take a redirect for healthy.
 SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready|cache)$", r"^metrics$"]
 SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS, low=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
@@ -210,23 +293,31 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-# Only behind a proxy that sets this header itself: anybody else could claim to have used HTTPS.
+# Only behind a proxy that sets this header itself: any other client could forge it.
 if read_switch("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Larger bodies are refused before they are read; a form with a picture has its own limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# As large as that form: no upload needs a temporary file, for which there may be no room.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "hiremebahamas.log_lines.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Django's own handlers would write each line a second time.
         "django": {"handlers": []},
-        # A refused request is the client's affair, and in the access log.
+        # A refused request is the client's error, and in the access log.
         "django.request": {"level": "ERROR"},
     },
 }

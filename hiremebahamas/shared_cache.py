@@ -1,4 +1,4 @@
-"""The shared tier's entry in CACHES, for each thing that REDIS_URL can lead to."""
+"""Redis' entry in CACHES, for each kind of REDIS_URL."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,11 @@ from redis.retry import Retry
 from hiremebahamas.redis_urls import RedisAddress, Topology
 
 KEY_PREFIX = "hmb"
-_DEADLINES = {"CONNECTION_POOL_CLASS": "usercache.deadlines.DeadlinePool"}
+_DEADLINES = {"CONNECTION_POOL_CLASS": "usercache.redis_topologies.deadlines.DeadlinePool"}
 
 
 class RedisOptions(NamedTuple):
-    """What the environment says of Redis besides its URL; paths and names may be empty."""
+    """The options of Redis besides its URL; paths and names may be empty."""
 
     timeout_seconds: float
     max_connections: int
@@ -76,7 +76,7 @@ def _encryption(address: RedisAddress, options: RedisOptions) -> dict[str, Any]:
                 f"{setting}: there is no file {path}. Name one, or unset it."
             )
     given = {name: path for name, path in files.values() if path}
-    # Said although it is redis-py's default: defaults change.
+    # Explicit although it is redis-py's default: defaults change.
     verification = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
     # A server's URL says so itself, and redis-py takes no word for it.
     switch = {} if address.topology is Topology.SERVER else {"ssl": True}
@@ -98,16 +98,16 @@ def _sentinel(address: RedisAddress, options: RedisOptions) -> tuple[str, dict[s
     return f"redis://{quote(address.service)}/{address.database}", {
         "SENTINELS": [tuple(node) for node in address.nodes],
         "SENTINEL_KWARGS": {name: value for name, value in login.items() if value},
-        "CONNECTION_FACTORY": "usercache.sentinels.PrimaryConnectionFactory",
-        "CONNECTION_POOL_CLASS": "usercache.sentinels.PrimaryPool",
+        "CONNECTION_FACTORY": "usercache.redis_topologies.sentinel.PrimaryConnectionFactory",
+        "CONNECTION_POOL_CLASS": "usercache.redis_topologies.sentinel.PrimaryPool",
     }
 
 
 def _cluster(address: RedisAddress, _options: RedisOptions) -> tuple[list[str], dict[str, Any]]:
     scheme = "rediss" if address.is_encrypted else "redis"
     return [f"{scheme}://{_quote_host(host)}:{port}" for host, port in address.nodes], {
-        "CLIENT_CLASS": "usercache.cluster.ClusterClient",
-        "CONNECTION_FACTORY": "usercache.cluster.ClusterConnectionFactory",
+        "CLIENT_CLASS": "usercache.redis_topologies.cluster.ClusterClient",
+        "CONNECTION_FACTORY": "usercache.redis_topologies.cluster.ClusterConnectionFactory",
     }
 
 

@@ -1,4 +1,4 @@
-"""Variables of the environment that are no text; one that can't be read is an error that names it.
+"""Numbers, switches and rates from the environment; an invalid one raises an error that names it.
 
 django-environ makes 5.0 of "5 min", False of all that it doesn't know, and a nameless ValueError of
 the rest. An empty variable is an unset one.
@@ -6,9 +6,14 @@ the rest. An empty variable is an unset one.
 
 import math
 import os
+import re
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
+
+Rate = tuple[int, int]
+"""How many, and in how many seconds."""
 
 Number = TypeVar("Number", int, float)
 
@@ -17,6 +22,10 @@ SWITCH: Final = {
     **dict.fromkeys(("true", "on", "yes", "1"), True),
     **dict.fromkeys(("false", "off", "no", "0"), False),
 }
+
+_RATE: Final = re.compile(
+    r"(?P<action>[a-z]+)_(?P<scope>[a-z]+)=(?P<count>[1-9][0-9]{0,8})/(?P<seconds>[1-9][0-9]{0,5})"
+)
 
 
 def read_switch(name: str, *, default: bool) -> bool:
@@ -48,6 +57,24 @@ def read_float(
     """
     value = os.environ.get(name)
     return _check(name, value, float, (low, high)) if value else default
+
+
+def read_rates(name: str, defaults: Mapping[str, Mapping[str, Rate]]) -> dict[str, dict[str, Rate]]:
+    """Return the rates, with those changed that `login_address=200/60,search_account=…` names.
+
+    Raises: ImproperlyConfigured for a name without a default, and for what is no rate.
+    """
+    rates = {action: dict(scopes) for action, scopes in defaults.items()}
+    for part in filter(None, os.environ.get(name, "").split(",")):
+        found = _RATE.fullmatch(part.strip())
+        if found is None or found["scope"] not in rates.get(found["action"], {}):
+            known = ", ".join(f"{action}_{scope}" for action in rates for scope in rates[action])
+            raise ImproperlyConfigured(
+                f"{name} has {part!r}. Write how many in how many seconds, as in "
+                f"login_address=100/60, for any of {known}."
+            )
+        rates[found["action"]][found["scope"]] = int(found["count"]), int(found["seconds"])
+    return rates
 
 
 def _check(name: str, value: str, kind: type[Number], bounds: tuple[float, float]) -> Number:

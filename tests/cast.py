@@ -1,5 +1,7 @@
 """The people in the tests: Alice, Bob and Charlie look for work, Dora is the admin."""
 
+import uuid
+
 from django.contrib.auth.hashers import make_password
 from rest_framework.test import APIClient
 
@@ -11,7 +13,7 @@ NEW_PASSWORD = "Guava-Duff-2042"
 
 
 class Cast:
-    """Makes users who all have the same password, hashed only once."""
+    """Makes users with the same password, hashed only once."""
 
     def __init__(self) -> None:
         self._password_hash = make_password(PASSWORD)
@@ -30,7 +32,9 @@ class Cast:
 
 def token_of(user: User) -> str:
     """Return an access token of the user, as a login would."""
-    return AccessToken.mint(user_id=user.pk, token_version=user.token_version)
+    return AccessToken.mint(
+        user_id=user.pk, token_version=user.token_version, session_id=uuid.uuid4()
+    )
 
 
 def client_of(user: User) -> APIClient:

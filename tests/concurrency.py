@@ -1,4 +1,4 @@
-"""Two requests at once, and the database's own word on who is waiting for whom."""
+"""Two requests at once, and the database's own word on which waits for the other."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from django.db import connection, connections
 
+from tests import waiting
 from tests.waiting import wait_until
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 10
+WAIT_SECONDS = waiting.WAIT_SECONDS
 
 
 def run_together(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
@@ -20,7 +21,7 @@ def run_together(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
 
     def run(call: Callable[[], T]) -> T | Exception:
         try:
-            start.wait(PATIENCE_SECONDS)
+            start.wait(WAIT_SECONDS)
             return call()
         except Exception as error:  # noqa: BLE001 (it is the result)
             return error
@@ -34,7 +35,7 @@ def run_together(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
 def wait_for_lock_waiters(count: int) -> None:
     """Wait until that many connections wait for another's lock.
 
-    On SQLite, which can't say, return at once: there, whoever comes second waits for all of the
+    On SQLite, which can't say, return at once: there, the second one waits for all of the
     first one's transaction, and there is nothing in between to see.
     """
     if connection.vendor == "postgresql":

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 
-from accounts.models import User
-from tests.caches import empty_caches
-from tests.cast import Cast
-from tests.servers.redis_server import RedisServer
-from usercache.process import PROCESS
+from tests.caches import empty_caches, use_redis_at_once
+from tests.counting import count_from_now_on
+from tests.emptying import empty_after
+from tests.rooms import HAS_REDIS, WHOLE_PRODUCT
+from usercache.models import PendingInvalidation
+from usercache.runtime import RUNTIME
 
-SLOW_HERE_MS = 5_000.0
+pytest_plugins = [
+    *(["tests.fixtures.redis"] if HAS_REDIS else []),
+    *(["tests.fixtures.product"] if WHOLE_PRODUCT else []),
+]
+count_from_now_on()
 
 
 @pytest.fixture(scope="session")
@@ -25,52 +32,25 @@ def django_db_modify_db_settings() -> None:
             database.setdefault("TEST", {})["NAME"] = str(folder / f"test_{alias}.sqlite3")
 
 
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis of this test's own, to stop, kill or pause at will."""
-    with RedisServer(tmp_path) as server:
-        yield server
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Begin with an empty outbox: the permissions that `migrate` made are in it."""
+    with django_db_blocker.unblock():
+        PendingInvalidation.objects.all().delete()
 
 
 @pytest.fixture(autouse=True)
-def _patience_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a machine that is slow for a moment not be taken for a Redis that is."""
-    monkeypatch.setattr("usercache.report.status.SLOW_MS", SLOW_HERE_MS)
-
-
-@pytest.fixture(autouse=True)
-def _empty_caches() -> Iterator[None]:
+def _empty_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget the users of other tests, whose ids come again, and their unfinished writes."""
+    use_redis_at_once(monkeypatch)
     empty_caches()
     yield
-    PROCESS.stop()
+    RUNTIME.stop()
 
 
-@pytest.fixture(scope="session")
-def cast() -> Cast:
-    """Hash the password once for all tests."""
-    return Cast()
-
-
-@pytest.fixture
-def alice(cast: Cast) -> User:
-    """Alice, a job seeker."""
-    return cast.make("alice", phone="+12425550101", occupation="Chef", location="Nassau")
-
-
-@pytest.fixture
-def bob(cast: Cast) -> User:
-    """Bob, another."""
-    return cast.make("bob", phone="+12425550102", occupation="Diver", location="Exuma")
-
-
-@pytest.fixture
-def charlie(cast: Cast) -> User:
-    """Charlie, who was deactivated."""
-    return cast.make("charlie", phone="+12425550103", is_active=False)
-
-
-@pytest.fixture
-def dora(cast: Cast) -> User:
-    """Dora, the admin."""
-    return cast.make("dora", phone="+12425550104", is_admin=True, is_superuser=True)
+@pytest.fixture(scope="session", autouse=True)
+def _empty_written_tables() -> Iterator[None]:
+    """Empty after a test with transactions only the tables in which it left rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_after)
+        yield

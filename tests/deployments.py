@@ -28,7 +28,7 @@ QUOTED_PASSWORD = "conch%3Asalad%40noon%2F%25"
 LOGIN = f"hmb:{QUOTED_PASSWORD}"
 CA_CERTS, CLIENT_CERT, CLIENT_KEY = "ca.pem", "client.pem", "client.key"
 SENTINEL_PASSWORD = "guava-duff"
-# What README.md tells operators to grant, and nothing else.
+# What docs/redis.md tells operators to grant, and nothing else.
 PERMISSIONS = (
     "~hmb:* -@all +@connection +get +set +del +eval +time +pttl +scan +wait +info "
     "+expire +hget +hset +hincrby +hgetall +zadd +zcard +zincrby +zrem +zremrangebyrank "
@@ -54,7 +54,7 @@ class Deployment:
         """Let the shared alias lead here, to an empty Redis."""
         self.flush()
         entry = self.entry(timeout_seconds)
-        settings.CACHES = settings.CACHES | {settings.USERCACHE_SHARED_ALIAS: entry}
+        settings.CACHES = settings.CACHES | {settings.USERCACHE_REDIS_ALIAS: entry}
 
     @cache  # noqa: B019  # so that a test finds the connections of the one before
     def entry(self, timeout_seconds: float) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def deploy_unix(directory: Path) -> Iterator[Deployment]:
 
 @contextmanager
 def deploy_acl(directory: Path) -> Iterator[Deployment]:
-    """Run a server with a user who may do what README.md grants him, and no more."""
+    """Run a server with a user with the permissions that docs/redis.md lists, and no more."""
     with RedisServer(directory) as server:
         grant(server, PERMISSIONS)
         yield Deployment(f"redis://{LOGIN}@{HOST}:{server.port}", flusher(server))

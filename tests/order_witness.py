@@ -10,18 +10,18 @@ import sys
 from contextlib import ExitStack
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 5.0
+WAIT_SECONDS = 60.0
 
 
 def main(rounds: int) -> None:
     """Play so many rounds."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server((HOST, 0)))
-        server.settimeout(PATIENCE_SECONDS)
+        server.settimeout(WAIT_SECONDS)
         print(server.getsockname()[1], flush=True)
         clients, sides = [], []
         for port in sys.stdin.readline().split():
-            client = socket.create_connection((HOST, int(port)), PATIENCE_SECONDS)
+            client = socket.create_connection((HOST, int(port)), WAIT_SECONDS)
             clients.append(stack.enter_context(client))
             sides.append(stack.enter_context(server.accept()[0]))
         print(sum(count_late(clients, sides) for _ in range(rounds)))

@@ -7,12 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.limits import LIFTED
 from tests.servers.errors import ServerUnavailableError
 from tests.servers.stack import Stack
 from tests.servers.versions import describe_postgresql, describe_redis
 
 SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL")
-SERVER_MARKERS = ("postgresql", "redis")
+LACKING = {
+    "pooled": ("own_session",),
+    "servers": ("pgbouncer",),
+    "embedded": ("pgbouncer", "postgresql", "redis"),
+}
+"""By stack, the marks of tests that need what it doesn't have."""
 KEY_VARIABLES = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
 KEY_BYTES = 48
 
@@ -27,10 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--stack",
-        choices=("servers", "embedded"),
+        choices=tuple(LACKING),
         default="servers",
         help="servers: PostgreSQL and Redis, from DATABASE_URL and REDIS_URL or started for the "
-        "run; embedded: SQLite and the local tier, without the tests that need a server",
+        "run; pooled: the same behind a PgBouncer; embedded: SQLite and the memory backend, "
+        "without the tests that need a server",
     )
 
 
@@ -59,12 +66,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a server when there is none by choice."""
-    if config.option.stack != "embedded":
-        return
-    server_items = [i for i in items if any(map(i.get_closest_marker, SERVER_MARKERS))]
-    config.hook.pytest_deselected(items=server_items)
-    items[:] = [item for item in items if item not in server_items]
+    """Leave out what needs a server that this stack doesn't have."""
+    lacking = LACKING[config.option.stack]
+    left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def _distributes(options: argparse.Namespace) -> bool:
@@ -85,7 +91,12 @@ def _leave_servers_to_workers(config: pytest.Config) -> None:
 
 def _provide_servers(config: pytest.Config) -> None:
     given = {name: os.environ[name] for name in SERVER_VARIABLES if os.environ.get(name)}
-    stack = Stack([name for name in SERVER_VARIABLES if name not in given])
+    wanted = [name for name in SERVER_VARIABLES if name not in given]
+    if config.known_args_namespace.stack == "pooled":
+        wanted.insert(0, "DATABASE_DIRECT_URL")
+        os.environ["DATABASE_IS_POOLED"] = "True"
+        config.option.reuse_db = True  # the pooler's sessions would keep it from being dropped
+    stack = Stack(wanted)
     config.add_cleanup(stack.stop)
     urls = given | stack.urls
     _provide_environment(stack, urls)
@@ -99,18 +110,23 @@ def _provide_embedded(config: pytest.Config) -> None:
     config.add_cleanup(stack.stop)
     database = stack.directory / "db.sqlite3"
     _provide_environment(stack, {"DATABASE_URL": f"sqlite:///{database}", "REDIS_URL": ""})
-    config.stash[HEADER] = "SQLite and the local tier (embedded)"
+    config.stash[HEADER] = "SQLite and the memory backend (embedded)"
 
 
 def _provide_environment(stack: Stack, urls: dict[str, str]) -> None:
     os.environ.update(urls)
     # New keys each run, so that nothing can depend on their value.
     os.environ.update({name: secrets.token_urlsafe(KEY_BYTES) for name in KEY_VARIABLES})
-    # Most tests are about the tiers behind it; those of the near tier, and web servers, have it on.
-    os.environ["USERCACHE_NEAR_MAX_ENTRIES"] = "0"
+    # Most tests are about the backends behind it; those of the client-side cache, and web servers,
+    # have it on.
+    os.environ["USERCACHE_L1_MAX_ENTRIES"] = "0"
     os.environ["DEBUG"] = "False"
+    # A machine that is slow for a moment is no database that hangs.
+    os.environ["DATABASE_TIMEOUT_SECONDS"] = "30"
     os.environ["SECURE_SSL_REDIRECT"] = "False"  # as behind a proxy that does it
     os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+    # A test of limits sets them; all clients of a test have one address.
+    os.environ["AUTH_LIMITS"] = LIFTED
     # By chance, and with a connection of its own to the database: for the tests that ask for it.
     os.environ["USERCACHE_AUDIT_SHARE"] = "0"
     os.environ["TEST_DIRECTORY"] = str(stack.directory)

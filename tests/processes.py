@@ -5,15 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from django.db import connection
 
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 120
 
 
 def environment(**settings: str) -> dict[str, str]:
     """Return an environment in which the product uses the databases that the test does."""
-    return os.environ | {"DATABASE_URL": _test_database_url()} | settings
+    url = _test_database_url()
+    urls = {"DATABASE_URL": url}
+    if direct := os.environ.get("DATABASE_DIRECT_URL"):
+        urls["DATABASE_DIRECT_URL"] = urlsplit(direct)._replace(path=urlsplit(url).path).geturl()
+    return os.environ | urls | settings
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def python(program: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
     code = f"import django; django.setup()\n{program}"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
-        env=environment(DJANGO_SETTINGS_MODULE="hiremebahamas.settings", **settings),
+        env=environment(**settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

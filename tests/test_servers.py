@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 
-PYTEST_SECONDS = 60
+PYTEST_SECONDS = 180
 
 # Owns servers as a test run does: the stack's, a private one, and a child that outlives it
 # with the supervisor's pipe still open.

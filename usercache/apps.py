@@ -2,8 +2,8 @@
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
-from django.core.signals import request_started, setting_changed
-from django.db.models.signals import post_migrate
+from django.core.signals import setting_changed
+from django.db import connections
 
 
 class UserCacheConfig(AppConfig):
@@ -15,14 +15,22 @@ class UserCacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks and listen to the user model."""
-        from usercache import checks, process, receivers
+        from usercache import checks
+        from usercache.database import home_database
+        from usercache.orm import outbox, signals
+        from usercache.orm.writes import RENEWAL
+        from usercache.runtime import RUNTIME
 
         for check in checks.ALL:
             register(check, Tags.caches)
-        register(checks.check_triggers, Tags.database)
         for check in checks.DEPLOY:
             register(check, Tags.caches, deploy=True)
-        receivers.connect()
-        setting_changed.connect(process.follow_settings)
-        request_started.connect(process.begin)
-        post_migrate.connect(receivers.install_triggers, sender=self)
+        home = home_database()  # now, while no request can have a word in it
+        signals.connect()
+        setting_changed.connect(RUNTIME.follow_settings)
+        RUNTIME.extend(outbox.extend)
+        RUNTIME.extend(RENEWAL.extend)
+        if connections[home].vendor == "postgresql":
+            from usercache.postgresql.journal import connect
+
+            connect(self)

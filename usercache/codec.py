@@ -1,11 +1,11 @@
 """A user's whitelisted columns to signed bytes and back.
 
 An entry is one kind byte, four bytes of shape, sixteen of signature, then deflated MessagePack:
-the moment it was filled and the columns' values, in the model's order. Deflated, a user takes a
-fifth less of Redis' memory, for 2 us at a look-up and 7 at a fill. Shape names everything that
-decides how the rest is read (model, columns and their types, signing key), so that after a
-migration or a new key an old entry is a miss, not a wrong answer. It stands in the entry and not
-in the key: during a rolling deployment old and new processes then still invalidate each other's
+the time it was filled and the columns' values, in the model's order. Deflated, a user takes a
+fifth less of Redis' memory, for 2 us at a look-up and 7 at a fill. The shape is a digest of
+everything that decides how the rest is read (model, columns and their types, signing key), so that
+after a migration or a new key an old entry is a miss, not a wrong answer. It is in the entry and
+not in the key: during a rolling deployment old and new processes still invalidate each other's
 entries, because both write to the same key.
 """
 
@@ -17,60 +17,54 @@ import uuid
 import zlib
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 from django.contrib.auth import get_user_model
 from django.db import models
 
 from usercache.conf import conf
+from usercache.fingerprints import (
+    PASSWORD,
+    Fingerprints,
+    recognises_claim,
+    recognises_session,
+    take,
+)
 from usercache.keys import ABSENT_USER, IDENTIFIERS, RECORD
 
 FORMAT: Final = 2
 SHAPE_BYTES: Final = 4
 SIGNATURE_BYTES: Final = 16
 HEADER_BYTES: Final = 1 + SHAPE_BYTES + SIGNATURE_BYTES
-MILLISECONDS: Final = 1000
 COMPRESSION_LEVEL: Final = 1
-"""Of 9: more is slower and, with texts as short as these, no smaller."""
+"""Of 9: a higher level is slower and, for such short texts, no smaller."""
 RAW_DEFLATE: Final = -15
-"""Without zlib's own header and checksum: the signature is better than both."""
+"""Without zlib's own header and checksum, which the signature replaces."""
 
-# By the name that django.db.models.Field.get_internal_type() gives a field and its subclasses.
-PYTHON_TYPES: Final[dict[str, type]] = {
-    "AutoField": int,
-    "BigAutoField": int,
-    "BigIntegerField": int,
-    "BooleanField": bool,
-    "CharField": str,
-    "DateField": datetime.date,
-    "DateTimeField": datetime.datetime,
-    "DecimalField": decimal.Decimal,
-    "DurationField": datetime.timedelta,
-    "EmailField": str,
-    "FileField": str,
-    "FloatField": float,
-    "GenericIPAddressField": str,
-    "ImageField": str,
-    "IntegerField": int,
-    "PositiveBigIntegerField": int,
-    "PositiveIntegerField": int,
-    "PositiveSmallIntegerField": int,
-    "SlugField": str,
-    "SmallAutoField": int,
-    "SmallIntegerField": int,
-    "TextField": str,
-    "TimeField": datetime.time,
-    "URLField": str,
-    "UUIDField": uuid.UUID,
+PYTHON_TYPES: Final[dict[type["models.Field[Any, Any]"], type]] = {
+    models.BooleanField: bool,
+    models.CharField: str,
+    models.DateField: datetime.date,
+    models.DateTimeField: datetime.datetime,
+    models.DecimalField: decimal.Decimal,
+    models.DurationField: datetime.timedelta,
+    models.FileField: str,
+    models.FloatField: float,
+    models.GenericIPAddressField: str,
+    models.IntegerField: int,
+    models.TextField: str,
+    models.TimeField: datetime.time,
+    models.UUIDField: uuid.UUID,
 }
+"""Of the values of these fields and of Django's subclasses of them."""
 
 Values = tuple[Any, ...]
-"""The whitelisted columns of one user, in the model's order."""
+"""Of a user: the whitelisted columns, in the model's order; then the fingerprints, if any."""
 
 
 class UnreadableEntryError(Exception):
-    """Say that an entry is a miss, and by `reason` for which figure: shape, signature, content."""
+    """Raised for an entry that counts as a miss; `reason` is shape, signature or content."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason, never the bytes."""
@@ -79,49 +73,60 @@ class UnreadableEntryError(Exception):
 
 
 class Record(NamedTuple):
-    """What an entry says: one user's values, or None for "no such user"."""
+    """The content of an entry: one user's values, or None for "no such user"."""
 
     values: Values | None
     filled_at_ms: int
 
 
-class Codec:
-    """Encode and decode the entries of one model, column list and signing key."""
+class EntryCodec:
+    """Encode and decode the signed entries of one kind of record.
 
-    def __init__(self, model: type[models.Model], fields: Sequence[str], signing_key: str) -> None:
-        """Order the columns as the model does and derive the key."""
-        concrete = [f for f in model._meta.concrete_fields if f.attname in set(fields)]
-        types = [_python_type(field) for field in concrete]
-        self.model = model
-        self.fields = tuple(field.attname for field in concrete)
-        self.field_set = frozenset(self.fields)
-        self.identifiers = tuple(name for name in IDENTIFIERS if name in self.field_set)
-        self._key = hashlib.blake2b(signing_key.encode(), person=b"usercache.record").digest()
-        self._shape = self._derive_shape(types)
+    Entries signed with a fallback are read, too, while a new key replaces it.
+    """
+
+    names: tuple[str, ...]
+    """Of the values."""
+
+    def __init__(
+        self, description: object, content: Any, signing_key: str, fallbacks: Sequence[str] = ()
+    ) -> None:
+        """Derive keys and shapes.
+
+        `content` is the type of the content, a tuple that begins with the time it was filled;
+        `description` is all that decides how the content is read.
+        """
+        self._key, *older = [
+            hashlib.blake2b(text.encode(), person=b"usercache.record").digest()
+            for text in (signing_key, *fallbacks)
+        ]
+        shape = repr(description).encode()
+        self._shape = _derive_shape(shape, self._key)
+        self._keys = {_derive_shape(shape, key): key for key in (*older, self._key)}
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[Values] = msgspec.msgpack.Decoder(
-            tuple.__class_getitem__((int, *types))  # the columns are known at run time only
-        )
+        self._decoder: msgspec.msgpack.Decoder[Values] = msgspec.msgpack.Decoder(content)
 
     def encode(self, key: str, values: Values | None, filled_at_ms: int) -> bytes:
         """Return the signed entry for `key`; it can't be read under any other key."""
         kind = ABSENT_USER if values is None else RECORD
         content = self._encoder.encode((filled_at_ms, *(values or ())))
         payload = zlib.compress(content, COMPRESSION_LEVEL, RAW_DEFLATE)
-        return b"".join((kind, self._shape, self._sign(key, kind, payload), payload))
+        signature = sign(self._key, key, kind, payload)
+        return b"".join((kind, self._shape, signature, payload))
 
     def decode(self, key: str, entry: bytes) -> Record:
-        """Return what the entry says.
+        """Return the content of the entry.
 
         Raises:
             UnreadableEntryError: it is of another shape, not signed by us for this key, or broken.
         """
         kind = entry[:1]
-        if entry[1 : 1 + SHAPE_BYTES] != self._shape or kind not in (RECORD, ABSENT_USER):
+        signing_key = self._keys.get(entry[1 : 1 + SHAPE_BYTES])
+        if signing_key is None or kind not in (RECORD, ABSENT_USER):
             raise UnreadableEntryError("shape")
         payload = entry[HEADER_BYTES:]
         signature = entry[1 + SHAPE_BYTES : HEADER_BYTES]
-        if not hmac.compare_digest(signature, self._sign(key, kind, payload)):
+        if not hmac.compare_digest(signature, sign(signing_key, key, kind, payload)):
             raise UnreadableEntryError("signature")
         try:
             packed = zlib.decompress(payload, RAW_DEFLATE)
@@ -133,38 +138,137 @@ class Codec:
             raise UnreadableEntryError("content") from error
         return Record(content[1:], content[0])
 
-    def _sign(self, key: str, kind: bytes, payload: bytes) -> bytes:
-        # The key comes first and ends with a zero byte, which no key contains: nothing can be
-        # moved between key and payload without changing what is signed.
-        signed = b"".join((key.encode(), b"\0", kind, payload))
-        return hashlib.blake2b(signed, key=self._key, digest_size=SIGNATURE_BYTES).digest()
+    def comparable(self, values: Values | None) -> Values | None:
+        """Return those of the values that are the same in every record of the same rows."""
+        return values
 
-    def _derive_shape(self, types: Sequence[Any]) -> bytes:
-        shape = repr((FORMAT, self.model._meta.label, self.fields, [str(t) for t in types]))
-        return hashlib.blake2b(shape.encode(), key=self._key, digest_size=SHAPE_BYTES).digest()
+
+class Codec(EntryCodec):
+    """Encode and decode the entries of one model, column list and signing key.
+
+    With `has_fingerprints`, a record tells whether a token or a session is of the user's present
+    password; see Note [Fingerprints of the password] in `usercache/fingerprints.py`.
+    """
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        fields: Sequence[str],
+        signing_key: str,
+        fallbacks: Sequence[str] = (),
+        *,
+        has_fingerprints: bool = False,
+    ) -> None:
+        """Order the columns as the model does and derive the keys."""
+        concrete = [f for f in model._meta.concrete_fields if f.attname in set(fields)]
+        types = [_decoded_type(field) for field in concrete]
+        self.model = model
+        self.fields = tuple(field.attname for field in concrete)
+        self.field_set = frozenset(self.fields)
+        self.has_fingerprints = has_fingerprints
+        self.columns = self.names = self.fields
+        """What is loaded for a record, in the model's order."""
+        if has_fingerprints:
+            loaded = {*self.fields, PASSWORD}
+            self.columns = tuple(
+                f.attname for f in model._meta.concrete_fields if f.attname in loaded
+            )
+            self.names = (*self.fields, *Fingerprints._fields)
+            types += get_type_hints(Fingerprints).values()
+        self.watched = frozenset(self.columns)
+        """The columns whose changes invalidate a record."""
+        self.identifiers = tuple(
+            name for name in IDENTIFIERS if name in self.field_set and is_unique(model, name)
+        )
+        super().__init__(
+            (FORMAT, model._meta.label, self.fields, [str(t) for t in types]),
+            tuple.__class_getitem__((int, *types)),  # the columns are known at run time only
+            signing_key,
+            fallbacks,
+        )
+
+    def read_row(self, row: Sequence[Any]) -> Values:
+        """Return the values of a record, of the columns that were loaded for it."""
+        if not self.has_fingerprints:
+            return tuple(row)
+        values = (v for name, v in zip(self.columns, row, strict=True) if name in self.field_set)
+        return (*values, *take(self.model, self.columns, row, self._key))
+
+    def comparable(self, values: Values | None) -> Values | None:
+        """Return the columns, and the token's fingerprint unless a signing key is being replaced.
+
+        The session's is another in a process with another SECRET_KEY.
+        """
+        has_common = self.has_fingerprints and len(self._keys) == 1
+        return values and values[: len(self.fields) + has_common]
+
+    def recognises_claim(self, claim: str, fingerprints: Fingerprints) -> bool:
+        """Return whether a token carries the digest of the password that the record is of."""
+        return recognises_claim(fingerprints, self._keys.values(), claim)
+
+    def recognises_session(self, carried: str, fingerprints: Fingerprints) -> bool:
+        """Return whether a session carries the HMAC of the password that the record is of."""
+        return recognises_session(fingerprints, self._keys.values(), carried)
 
 
 @cache
 def get_codec() -> Codec:
-    """Return the codec for the settings; whoever changes those calls `get_codec.cache_clear()`."""
-    return Codec(get_user_model(), conf.USERCACHE_FIELDS, conf.USERCACHE_SIGNING_KEY)
+    """Return the codec for the settings; after a change of them call `get_codec.cache_clear()`."""
+    return Codec(
+        get_user_model(),
+        conf.USERCACHE_FIELDS,
+        conf.USERCACHE_SIGNING_KEY,
+        conf.USERCACHE_SIGNING_KEY_FALLBACKS,
+        has_fingerprints=conf.USERCACHE_PASSWORD_FINGERPRINT,
+    )
+
+
+def sign(signing_key: bytes, key: str, kind: bytes, payload: bytes) -> bytes:
+    """Return the signature of an entry's content under its key."""
+    # The key comes first and ends with a zero byte, which no key contains: nothing can be
+    # moved between key and payload without a change of the signed bytes.
+    signed = b"".join((key.encode(), b"\0", kind, payload))
+    return hashlib.blake2b(signed, key=signing_key, digest_size=SIGNATURE_BYTES).digest()
+
+
+def _derive_shape(description: bytes, signing_key: bytes) -> bytes:
+    return hashlib.blake2b(description, key=signing_key, digest_size=SHAPE_BYTES).digest()
+
+
+def is_unique(model: type[models.Model], name: str) -> bool:
+    """Return whether the model has this field or column, and it alone tells users apart."""
+    alone = {constraint.fields for constraint in model._meta.total_unique_constraints}
+    return any(
+        field.unique or (field.name,) in alone
+        for field in model._meta.concrete_fields
+        if name in (field.name, field.attname)
+    )
 
 
 def is_cacheable(field: "models.Field[Any, Any]") -> bool:
-    """Say whether the field's values survive the way through an entry.
+    """Return whether the field's values can be encoded and decoded.
 
-    Not those that the field makes into objects of its own, as a time zone or a decrypted text.
+    False for fields that convert values to objects of their own, such as a time zone.
     """
-    target = _target(field)
-    return target.get_internal_type() in PYTHON_TYPES and not hasattr(target, "from_db_value")
+    return type_of(field) is not None and not hasattr(target_of(field), "from_db_value")
 
 
-def _target(field: "models.Field[Any, Any]") -> "models.Field[Any, Any]":
+def type_of(field: "models.Field[Any, Any]") -> type | None:
+    """Return the type of the field's values, None where they can't be encoded."""
+    # A field of a project or a library names the field of Django's that it is stored as.
+    stored_as = getattr(models, target_of(field).get_internal_type(), object)
+    return next((PYTHON_TYPES[kind] for kind in stored_as.__mro__ if kind in PYTHON_TYPES), None)
+
+
+def target_of(field: "models.Field[Any, Any]") -> "models.Field[Any, Any]":
+    """Return the field whose values this one holds: itself, or what a foreign key refers to."""
     while isinstance(field, models.ForeignKey):
         field = field.target_field
     return field
 
 
-def _python_type(field: "models.Field[Any, Any]") -> Any:
-    plain = PYTHON_TYPES[_target(field).get_internal_type()]
+def _decoded_type(field: "models.Field[Any, Any]") -> Any:
+    plain: Any = type_of(field)
+    if plain is None:
+        raise TypeError(f"{field} can't be cached; manage.py check says why.")
     return plain | None if field.null else plain

@@ -1,131 +1,136 @@
-"""The USERCACHE_* settings: one typed property each, spelled as the setting is.
+"""The USERCACHE_* settings: name, type, default and range, each in one place.
 
-Read once, since an unset one costs 2 us to ask for; anew where a test overrides one.
+Each is read once, since an unset Django setting costs 2 us to ask for, and again where a test
+overrides it.
 """
-# ruff: noqa: N802  # so that a name is the same here, in a settings module and in a message
+# so that a name is the same here, in a settings module and in a message
 
-from functools import cached_property
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
 
+T = TypeVar("T", str, int, float, bool, tuple[str, ...])
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One setting; read as an attribute of `conf`. Numbers say their range and unit."""
+
+    default: T
+    low: float = 0
+    high: float = 0
+    unit: str = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    @overload
+    def __get__(self, conf: None, owner: type) -> "Setting[T]": ...
+    @overload
+    def __get__(self, conf: object, owner: type) -> T: ...
+    def __get__(self, conf: object | None, owner: type) -> "T | Setting[T]":
+        """Return the value, and keep it: the instance's own attribute is found first."""
+        if conf is None:
+            return self
+        name: str = vars(self)["name"]
+        value: T = getattr(settings, name, self.default)
+        if isinstance(self.default, tuple):
+            value = _freeze(value)
+        vars(conf)[name] = value
+        return value
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
 
 class Conf:
-    """Read the project's settings; `usercache.checks` says what is wrong with them."""
+    """The project's settings; `usercache.checks` says what is wrong with them."""
+
+    USERCACHE_ENABLED = Setting(default=True)
+    """Whether anything is cached; off, as for tests, look-ups and writes are Django's own."""
+    USERCACHE_REDIS_ALIAS = Setting("")
+    """The django-redis alias that all processes share; "" without Redis."""
+    USERCACHE_MEMORY_ALIAS = Setting("usercache-local")
+    """The LocMemCache alias that serves while Redis can't."""
+    USERCACHE_SIGNING_KEY = Setting("")
+    """The secret that records are signed with; changing it makes every record a miss."""
+    USERCACHE_SIGNING_KEY_FALLBACKS = Setting[tuple[str, ...]](())
+    """Earlier secrets, whose records are still read while a new one replaces them."""
+    USERCACHE_FIELDS = Setting[tuple[str, ...]](())
+    """The columns that may be cached, the primary key among them; nothing else ever is."""
+    USERCACHE_LISTEN_ALIAS = Setting("")
+    """The DATABASES alias on which the relay is notified, past a connection pooler; "" for that
+    of the users."""
+    USERCACHE_READ_ONLY_USERS = Setting(default=False)
+    """Whether saving or deleting a cached user is an error instead of a write."""
+    USERCACHE_TTL_SECONDS = Setting(300.0, 1, 86_400, "seconds")
+    """The longest life of a record in Redis."""
+    USERCACHE_TTL_JITTER = Setting(0.1, 0, 0.5, "as a part of the TTL")
+    """The part of a TTL taken off at random, so that entries don't expire in step."""
+    USERCACHE_NEGATIVE_TTL_SECONDS = Setting(30.0, 1, 3600, "seconds")
+    """The longest life of "no such user"."""
+    USERCACHE_MEMORY_TTL_SECONDS = Setting(5.0, 0.1, 60, "seconds")
+    """The longest life of an entry in process memory, where no other process can drop it."""
+    USERCACHE_FILL_LOCK_TTL_SECONDS = Setting(5.0, 0.1, 60, "seconds")
+    """How long one loader holds the others off; longer than a load takes."""
+    USERCACHE_FILL_LOCK_WAIT_SECONDS = Setting(0.25, 0, 60, "seconds")
+    """How long a look-up waits for another caller's load before it loads by itself."""
+    USERCACHE_WRITE_MARKER_TTL_SECONDS = Setting(60.0, 1, 3600, "seconds")
+    """How long a write marker stands whose process no longer renews it."""
+    USERCACHE_WRITE_MARKER_WAIT_SECONDS = Setting(0.02, 0, 60, "seconds")
+    """How long a look-up waits for another caller's write; 0 to load at once."""
+    USERCACHE_WAIT_REPLICAS = Setting(0, 0, 10, "replicas")
+    """How many replicas must have an invalidation before it counts as done."""
+
+    # Of usercache.auth
+    USERCACHE_TOKEN_VERSION_FIELD = Setting("token_version")
+    """The cached column that a token's `token_version` must equal; "" for no such check."""
+    USERCACHE_TOKEN_VERSION_UNCLAIMED = Setting(0, 0, 2**31 - 1, "versions")
+    """The version that a token without the claim counts as, while older tokens are valid; 0 to
+    refuse it."""
+    USERCACHE_PASSWORD_FINGERPRINT = Setting(default=False)
+    """Whether records recognise sessions and, for simplejwt's CHECK_REVOKE_TOKEN, tokens, so that
+    the check of their password costs no query."""
+    USERCACHE_ENDED_SESSIONS_FIELD = Setting("")
+    """The cached text column, with `sid` of ended sessions as words; "" for no such check."""
+    USERCACHE_SESSION_BACKENDS = Setting[tuple[str, ...]](())
+    """The authentication backends whose own `get_user()` finds users by their key alone, as
+    ModelBackend's does."""
+    USERCACHE_TOKENS_MAX_ENTRIES = Setting(10_000, 0, 10_000_000, "tokens")
+    """How many verified tokens a process remembers; 0 for none."""
+    USERCACHE_FORWARD_SIGNING_KEY = Setting("")
+    """The secret that ForwardAuth signs its headers with, shared with the services behind it."""
+    USERCACHE_FORWARD_FIELDS = Setting[tuple[str, ...]](())
+    """The cached columns that ForwardAuth tells besides the key."""
+
+    # Of usercache.tracking
+    USERCACHE_L1_MAX_ENTRIES = Setting(10_000, 0, 10_000_000, "users")
+    """How many users, and pointers to them, a process keeps in memory; 0 for no client-side
+    cache."""
+    USERCACHE_L1_MAX_BYTES = Setting(0, 0, 1 << 40, "bytes")
+    """How much memory they may take; 0 for no bound but that of their number."""
+
+    # Of usercache.observability
+    USERCACHE_METRICS_FLUSH_SECONDS = Setting(1.0, 0.05, 60, "seconds")
+    """The pause between two deliveries of a process's counts to Redis."""
+    USERCACHE_METRICS_TOKEN = Setting("")
+    """The bearer token that opens the metrics and the cache's health; "" for none."""
+    USERCACHE_METRICS_NETWORKS = Setting[tuple[str, ...]](())
+    """The networks, as in `10.0.0.0/8`, that may read the metrics without a token."""
+    USERCACHE_AUDIT_SHARE = Setting(0.001, 0, 1, "of the hits")
+    """The part of the hits that are compared with the database a moment later."""
+    USERCACHE_TRACING = Setting(default=False)
+    """Whether each look-up is an OpenTelemetry span; needs opentelemetry-api."""
 
     def read_again(self) -> None:
-        """Forget what was read, since the settings have changed."""
+        """Drop what was read, since the settings have changed."""
         vars(self).clear()
-
-    @cached_property
-    def USERCACHE_SHARED_ALIAS(self) -> str:
-        """Name the django-redis alias all processes share; "" when there is none."""
-        return cast(str, getattr(settings, "USERCACHE_SHARED_ALIAS", ""))
-
-    @cached_property
-    def USERCACHE_LOCAL_ALIAS(self) -> str:
-        """Name the LocMemCache alias that serves while the shared tier can't."""
-        return cast(str, getattr(settings, "USERCACHE_LOCAL_ALIAS", "usercache-local"))
-
-    @cached_property
-    def USERCACHE_SIGNING_KEY(self) -> str:
-        """Give the secret that records are signed with; changing it makes every record a miss."""
-        return cast(str, getattr(settings, "USERCACHE_SIGNING_KEY", ""))
-
-    @cached_property
-    def USERCACHE_FIELDS(self) -> tuple[str, ...]:
-        """List the columns that may be cached, the primary key among them; nothing else ever is."""
-        return tuple(getattr(settings, "USERCACHE_FIELDS", ()))
-
-    @cached_property
-    def USERCACHE_TOKEN_VERSION_FIELD(self) -> str:
-        """Name the cached column a token's `token_version` must equal; "" for no such check."""
-        return cast(str, getattr(settings, "USERCACHE_TOKEN_VERSION_FIELD", "token_version"))
-
-    @cached_property
-    def USERCACHE_TTL_SECONDS(self) -> float:
-        """Bound a record's life in the shared tier."""
-        return cast(float, getattr(settings, "USERCACHE_TTL_SECONDS", 300.0))
-
-    @cached_property
-    def USERCACHE_TTL_JITTER(self) -> float:
-        """Give the part of a TTL (0 to 0.5) taken off at random, lest entries expire in step."""
-        return cast(float, getattr(settings, "USERCACHE_TTL_JITTER", 0.1))
-
-    @cached_property
-    def USERCACHE_NEGATIVE_TTL_SECONDS(self) -> float:
-        """Bound the life of "no such user"."""
-        return cast(float, getattr(settings, "USERCACHE_NEGATIVE_TTL_SECONDS", 30.0))
-
-    @cached_property
-    def USERCACHE_LOCAL_TTL_SECONDS(self) -> float:
-        """Bound a local entry's life: no other process can be told of a change to it."""
-        return cast(float, getattr(settings, "USERCACHE_LOCAL_TTL_SECONDS", 5.0))
-
-    @cached_property
-    def USERCACHE_NEAR_MAX_ENTRIES(self) -> int:
-        """Bound the users kept in process memory while Redis is heard; 0 for no near tier."""
-        return cast(int, getattr(settings, "USERCACHE_NEAR_MAX_ENTRIES", 10_000))
-
-    @cached_property
-    def USERCACHE_NEAR_MAX_BYTES(self) -> int:
-        """Bound their memory; 0 for no bound but that of their number."""
-        return cast(int, getattr(settings, "USERCACHE_NEAR_MAX_BYTES", 0))
-
-    @cached_property
-    def USERCACHE_TOKENS_MAX_ENTRIES(self) -> int:
-        """Bound the verified tokens that a process remembers; 0 for none."""
-        return cast(int, getattr(settings, "USERCACHE_TOKENS_MAX_ENTRIES", 10_000))
-
-    @cached_property
-    def USERCACHE_LEASE_TTL_SECONDS(self) -> float:
-        """Bound how long one loader holds the others off; longer than a load takes."""
-        return cast(float, getattr(settings, "USERCACHE_LEASE_TTL_SECONDS", 5.0))
-
-    @cached_property
-    def USERCACHE_LEASE_WAIT_SECONDS(self) -> float:
-        """Bound how long a look-up waits for another's load before it makes its own."""
-        return cast(float, getattr(settings, "USERCACHE_LEASE_WAIT_SECONDS", 0.25))
-
-    @cached_property
-    def USERCACHE_BARRIER_WAIT_SECONDS(self) -> float:
-        """Bound how long a look-up waits for another's write to end; 0 to load at once."""
-        return cast(float, getattr(settings, "USERCACHE_BARRIER_WAIT_SECONDS", 0.02))
-
-    @cached_property
-    def USERCACHE_BARRIER_TTL_SECONDS(self) -> float:
-        """Bound a writer's barrier; longer than any transaction that writes a user."""
-        return cast(float, getattr(settings, "USERCACHE_BARRIER_TTL_SECONDS", 60.0))
-
-    @cached_property
-    def USERCACHE_WAIT_REPLICAS(self) -> int:
-        """Say how many replicas must have an invalidation before it counts as done; 0 for none."""
-        return cast(int, getattr(settings, "USERCACHE_WAIT_REPLICAS", 0))
-
-    @cached_property
-    def USERCACHE_STATS_FLUSH_SECONDS(self) -> float:
-        """Give the pause between two deliveries of this process's counts to the shared totals."""
-        return cast(float, getattr(settings, "USERCACHE_STATS_FLUSH_SECONDS", 1.0))
-
-    @cached_property
-    def USERCACHE_AUDIT_SHARE(self) -> float:
-        """Give the part of hits (0 to 1) that are compared with the database a moment later."""
-        return cast(float, getattr(settings, "USERCACHE_AUDIT_SHARE", 0.001))
-
-    @property
-    def USERCACHE_METRICS_TOKEN(self) -> str:
-        """Give the bearer token that opens the metrics and the cache's health; "" for none."""
-        return cast(str, getattr(settings, "USERCACHE_METRICS_TOKEN", ""))
-
-    @property
-    def USERCACHE_METRICS_NETWORKS(self) -> tuple[str, ...]:
-        """List the networks, as in `10.0.0.0/8`, that may read the metrics without a token."""
-        return tuple(getattr(settings, "USERCACHE_METRICS_NETWORKS", ()))
-
-    @property
-    def USERCACHE_TRACING(self) -> bool:
-        """Say whether each look-up is an OpenTelemetry span; needs opentelemetry-api."""
-        return cast(bool, getattr(settings, "USERCACHE_TRACING", False))
 
 
 conf = Conf()
+SETTINGS: dict[str, "Setting[str] | Setting[int] | Setting[float]"] = {
+    name: setting for name, setting in vars(Conf).items() if isinstance(setting, Setting)
+}
+"""By name."""

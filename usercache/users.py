@@ -1,45 +1,54 @@
 """Look users up through the cache, and drop them from it.
 
 What a look-up returns is a real `User` built from the whitelisted columns; every other column is
-deferred, so that `.password` costs a query and is never in the cache. It is read-only: load the
-row to change it. A pointer (`user:email:…`) is believed only when the record it leads to carries
-that very email, name or phone, so the truth of every answer hangs on the record key alone.
+deferred, so that `.password` costs a query and is never in the cache. A save of it writes only what
+was assigned: see Note [Saving a cached user] in `usercache/instances/saving.py`. A pointer
+(`user:email:…`) is believed only when the record it leads to carries that very email, name or
+phone, so the truth of every answer hangs on the record key alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
-from django.db import router, transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import router
 
-from usercache import outbox
-from usercache.codec import Codec, Values, get_codec
-from usercache.identifiers import clean_pk, identifiers_of, normalise, spell_pointers
+from usercache.codec import Codec, Values, get_codec, is_unique
+from usercache.conf import conf
+from usercache.database import after_commit, database_of
+from usercache.identifiers import (
+    PK,
+    canonical_pk,
+    clean_pk,
+    find_unique_column,
+    format_pointers,
+    identifiers_of,
+    normalise,
+    row_pk,
+)
+from usercache.instances.building import build
 from usercache.keys import pointer_key, record_key
-from usercache.process import get_store
-from usercache.rows import READ_ONLY_MARK, build, load, load_many, load_pk, may_fill
-from usercache.sought import Sought, SoughtMany
-from usercache.store import CachedState
-from usercache.writes import Write
+from usercache.lookup import BatchLookup, Lookup
+from usercache.orm import outbox
+from usercache.orm.loading import load, load_many, load_pk, load_users, may_fill
+from usercache.orm.writes import Write
+from usercache.runtime import get_store
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
 
-BATCH: Final = 500
-"""Users who are looked up in one round trip, and loaded in one query."""
-
-
-class ReadOnlyUserError(TypeError):
-    """Say that a user who came from the cache can't be written."""
+LOOKUPS_AT_ONCE: Final = 500
+"""Users looked up in one round trip, and loaded in one query."""
 
 
 def get_user_by_id(user_id: object) -> "User | None":
-    """Return the user with this primary key; None for no such user and for what can't be a key.
+    """Return the user with this primary key; None if there is none or the value can't be a key.
 
-    Warm, no query, and one GET unless he is in process memory; cold, one query.
+    Warm: no query, and one GET unless the user is in process memory. Cold: one query.
     """
     codec = get_codec()
     pk = clean_pk(codec.model, user_id)
@@ -47,83 +56,142 @@ def get_user_by_id(user_id: object) -> "User | None":
 
 
 def get_user_by_email(email: str) -> "User | None":
-    """Return the user with this email, however it is cased; warm, two GETs and no query."""
+    """Return the user with this email, however it is cased.
+
+    Warm: no query, and two GETs unless the user is in process memory.
+
+    Raises:
+        ImproperlyConfigured: the user model has no such unique column.
+    """
     return _look_up_by("email", email)
 
 
 def get_user_by_username(username: str) -> "User | None":
-    """Return the user with this username, however it is cased; warm, two GETs and no query."""
+    """Return the user with this username, however it is cased.
+
+    Warm: no query, and two GETs unless the user is in process memory.
+
+    Raises:
+        ImproperlyConfigured: the user model has no such unique column.
+    """
     return _look_up_by("username", username)
 
 
 def get_user_by_phone(phone: str) -> "User | None":
-    """Return the user with this phone number; warm, two GETs and no query."""
+    """Return the user with this phone number.
+
+    Warm: no query, and two GETs unless the user is in process memory.
+
+    Raises:
+        ImproperlyConfigured: the user model has no such unique column.
+    """
     return _look_up_by("phone", phone)
 
 
-def get_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
-    """Return those of these users that there are, by primary key, in the order of the ids.
+def get_user_by(column: str, value: object) -> "User | None":
+    """Return the user with this value in a unique column; warm, two GETs and no query.
 
-    One round trip for each 500 of them who are not in process memory; one query, and one round
-    trip more, where some are not cached. What can't be a key is nobody's.
+    None if there is none, or the column can't hold the value; text is looked up by text alone.
+
+    Raises:
+        ImproperlyConfigured: the column isn't unique, or not in USERCACHE_FIELDS.
     """
     codec = get_codec()
+    name = _find_column(codec, column)
+    if name is None:
+        raise ImproperlyConfigured(
+            f"Users can't be looked up by '{column}': {codec.model._meta.label} has no such unique "
+            "column in USERCACHE_FIELDS."
+        )
+    return get_user_by_id(value) if name == PK else _look_up_by(name, value)
+
+
+def get_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
+    """Return the users that exist, by primary key, in the order of the ids.
+
+    One round trip for each 500 of them that are not in process memory; one query and one more
+    round trip if some are not cached. Values that can't be a key are left out.
+    """
+    codec = get_codec()
+    database_of(codec)
     cleaned = (clean_pk(codec.model, user_id) for user_id in user_ids)
     pks = {record_key(pk): pk for pk in cleaned if pk is not None}
     users = dict[Any, "User"]()
-    for start in range(0, len(pks), BATCH):
-        batch = dict(islice(pks.items(), start, start + BATCH))
+    for start in range(0, len(pks), LOOKUPS_AT_ONCE):
+        batch = dict(islice(pks.items(), start, start + LOOKUPS_AT_ONCE))
+        if not conf.USERCACHE_ENABLED:
+            rows = {user.pk: user for user in load_users(codec, {"pk__in": batch.values()})}
+            users |= {pk: rows[pk] for pk in batch.values() if pk in rows}
+            continue
         found = _look_up_many(codec, batch)
         users |= {pk: build(codec, found[key]) for key, pk in batch.items() if key in found}
     return users
 
 
 async def aget_user_by_id(user_id: object) -> "User | None":
-    """Do as `get_user_by_id()` does, and let the event loop go on meanwhile.
+    """Do as `get_user_by_id()` without blocking the event loop.
 
-    Who is in process memory is returned at once, on the loop.
+    A user in process memory is returned at once, on the loop.
     """
     codec = get_codec()
     pk = clean_pk(codec.model, user_id)
     if pk is None:
         return None
-    key = record_key(pk)
-    values = get_store().recall(key, partial(_seek, codec, key, pk))
-    if values is not None:
-        return build(codec, values)
-    return await sync_to_async(_look_up)(codec, pk)
+    user = _recall(codec, pk)
+    return user if user is not None else await sync_to_async(_look_up)(codec, pk)
 
 
 async def aget_user_by_email(email: str) -> "User | None":
-    """Do as `get_user_by_email()` does, and let the event loop go on meanwhile."""
-    return await sync_to_async(get_user_by_email)(email)
+    """Do as `get_user_by_email()` without blocking the event loop."""
+    return await _alook_up_by("email", email)
 
 
 async def aget_user_by_username(username: str) -> "User | None":
-    """Do as `get_user_by_username()` does, and let the event loop go on meanwhile."""
-    return await sync_to_async(get_user_by_username)(username)
+    """Do as `get_user_by_username()` without blocking the event loop."""
+    return await _alook_up_by("username", username)
 
 
 async def aget_user_by_phone(phone: str) -> "User | None":
-    """Do as `get_user_by_phone()` does, and let the event loop go on meanwhile."""
-    return await sync_to_async(get_user_by_phone)(phone)
+    """Do as `get_user_by_phone()` without blocking the event loop."""
+    return await _alook_up_by("phone", phone)
+
+
+async def aget_user_by(column: str, value: object) -> "User | None":
+    """Do as `get_user_by()` without blocking the event loop."""
+    user = recall_user_by(column, value)
+    return user if user is not None else await sync_to_async(get_user_by)(column, value)
+
+
+def recall_user_by(column: str, value: object) -> "User | None":
+    """Return the user with this value in a unique column if they are in process memory; no I/O.
+
+    None says nothing about the user.
+    """
+    codec = get_codec()
+    name = _find_column(codec, column)
+    if name == PK:
+        pk = clean_pk(codec.model, value)
+        return None if pk is None else _recall(codec, pk)
+    return None if name is None else _recall_by(codec, name, value)
 
 
 async def aget_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
-    """Do as `get_users_by_ids()` does, and let the event loop go on meanwhile."""
+    """Do as `get_users_by_ids()` without blocking the event loop."""
     return await sync_to_async(get_users_by_ids)(user_ids)
 
 
 def cache_user(user: "User") -> None:
-    """See that the cache holds this user and leads to him by each of his identifiers.
+    """Cache this user, and a pointer for each of their identifiers.
 
     Only the primary key is taken from the instance: its columns may be older than the row's, or
-    not saved yet. One GET when he is cached, one query when he isn't.
+    not saved yet. One GET if the user is cached, else one query.
     """
-    current = get_user_by_id(user.pk)
+    if not conf.USERCACHE_ENABLED:
+        return
+    codec, store = get_codec(), get_store()
+    current = get_user_by_id(row_pk(codec, user))
     if current is not None:
-        codec, store = get_codec(), get_store()
-        for key in spell_pointers(codec.model, identifiers_of(codec, current)):
+        for key in format_pointers(codec.model, identifiers_of(codec, current)):
             store.set_pointer(key, str(current.pk))
 
 
@@ -135,15 +203,17 @@ def invalidate_user(
 ) -> None:
     """Drop a user's record, and the pointers of the identifiers given.
 
-    Writes through the ORM do this by themselves; it is for those that don't (raw SQL, another
-    service), after their commit. Called within a transaction, it holds from now until the commit.
+    Writes through the ORM do this by themselves. Call it after the commit of any other write (raw
+    SQL, another service). Inside a transaction it holds from the call until the commit.
     """
     codec = get_codec()
-    pk = clean_pk(codec.model, user_id)
-    if pk is None:
+    pk = canonical_pk(codec.model, user_id)
+    if pk is None or not conf.USERCACHE_ENABLED:
         return
     given = {"email": email, "username": username, "phone": phone}
-    pointers = spell_pointers(codec.model, given)
+    # The model may have no column for one that isn't given.
+    known = {name: value for name, value in given.items() if value is not None}
+    pointers = format_pointers(codec.model, known)
     using = router.db_for_write(codec.model)
     write = Write(using)
     write.announce_new([pk])
@@ -152,55 +222,47 @@ def invalidate_user(
 
 
 def invalidate_all_users() -> None:
-    """Drop every user; a round trip per thousand keys. Writes that are under way stay announced.
+    """Drop every user; a round trip per thousand keys. Open writes stay announced.
 
-    Called within a transaction, it is done after the commit. While Redis can't be reached, it is
-    remembered and done when it can.
+    Inside a transaction it runs after the commit. While Redis can't be reached, it goes into the
+    outbox.
     """
-    transaction.on_commit(_forget_everybody, using=outbox.get_alias())
+    if conf.USERCACHE_ENABLED:
+        after_commit(_invalidate_everybody, outbox.get_alias())
 
 
-def inspect_user(user_id: object) -> CachedState:
-    """Say what the cache holds of a user, in the tier that would answer now; changes nothing."""
-    codec = get_codec()
-    return get_store().inspect(record_key(clean_pk(codec.model, user_id)), codec)
+def _invalidate_everybody() -> None:
+    if not get_store().invalidate_all():
+        outbox.enqueue(outbox.get_alias(), [outbox.EVERYBODY])
 
 
-def is_read_only(user: object) -> bool:
-    """Say whether the instance came from a look-up."""
-    return hasattr(getattr(user, "_state", None), READ_ONLY_MARK)
+@lru_cache(maxsize=32)
+def _find_column(codec: Codec, column: str) -> str | None:
+    return find_unique_column(codec.model, codec.field_set, column)
 
 
-def refuse_read_only(user: object) -> None:
-    """Refuse to write an instance that came from a look-up.
-
-    Raises:
-        ReadOnlyUserError: it did; the message says what to do.
-    """
-    if is_read_only(user):
-        raise ReadOnlyUserError(
-            "This user came from the cache and can't be saved or deleted, since his other columns "
-            "were never loaded. Load the row first: "
-            "User.objects.select_for_update().get(pk=user.pk)."
+@lru_cache(maxsize=32)
+def _require_unique(codec: Codec, identifier: str) -> None:
+    if not is_unique(codec.model, identifier):
+        raise ImproperlyConfigured(
+            f"Users can't be looked up by '{identifier}': {codec.model._meta.label} has no such "
+            "unique column."
         )
 
 
-def _forget_everybody() -> None:
-    if not get_store().forget_all():
-        outbox.note(outbox.get_alias(), [outbox.EVERYBODY])
-
-
-def _look_up_by(identifier: str, value: str) -> "User | None":
+def _look_up_by(identifier: str, value: object) -> "User | None":
     codec, store = get_codec(), get_store()
+    _require_unique(codec, identifier)
     normal = normalise(codec.model, identifier, value)
     if normal is None:
         return None
-    key = pointer_key(identifier, normal)
-    if key is not None and (pointer := store.get_pointer(key)) is not None:
-        user = get_user_by_id(pointer)
-        if user is not None and getattr(user, identifier) == normal:
+    if not conf.USERCACHE_ENABLED:
+        return _load_user(codec, {identifier: normal})
+    key = pointer_key(identifier, str(normal))
+    if key is not None:
+        user = _follow_pointer(codec, key, identifier, normal)
+        if user is not None:
             return user
-        store.forget([], [key])
     pk = load_pk(codec, {identifier: normal})
     if pk is None:
         return None
@@ -208,25 +270,73 @@ def _look_up_by(identifier: str, value: str) -> "User | None":
     if user is not None and getattr(user, identifier) == normal:
         if key is not None:
             store.set_pointer(key, str(pk))
+            store.keep_pointer(key, pk)
         return user
-    # The identifier went to somebody else between the two; whom it belongs to now, only the
-    # database can say.
+    # The identifier moved to another user between the two queries; only the database
+    # knows which user has it now.
     values = load(codec, {identifier: normal})
     return None if values is None else build(codec, values)
 
 
-def _look_up(codec: Codec, pk: Any) -> "User | None":
-    key, store = record_key(pk), get_store()
-    seek = partial(_seek, codec, key, pk)
-    values = store.recall(key, seek)
-    if values is None:
-        values = store.look_up(seek())
+def _follow_pointer(codec: Codec, key: str, identifier: str, normal: object) -> "User | None":
+    # The pointer in process memory first. Each is believed if the record has this identifier.
+    store = get_store()
+    pk = store.recall_pointer(key)
+    if pk is not None:
+        user = _look_up(codec, pk)
+        if user is not None and getattr(user, identifier) == normal:
+            return user
+    pointer = store.get_pointer(key)
+    if pointer is not None:
+        user = get_user_by_id(pointer)
+        if user is not None and getattr(user, identifier) == normal:
+            store.keep_pointer(key, user.pk)
+            return user
+    if pk is not None or pointer is not None:
+        store.invalidate([], [key])
+    return None
+
+
+async def _alook_up_by(identifier: str, value: object) -> "User | None":
+    user = _recall_by(get_codec(), identifier, value)
+    return user if user is not None else await sync_to_async(_look_up_by)(identifier, value)
+
+
+def _recall_by(codec: Codec, identifier: str, value: object) -> "User | None":
+    normal = normalise(codec.model, identifier, value)
+    key = None if normal is None else pointer_key(identifier, str(normal))
+    pk = None if key is None else get_store().recall_pointer(key)
+    user = None if pk is None else _recall(codec, pk)
+    return user if user is not None and getattr(user, identifier) == normal else None
+
+
+def _recall(codec: Codec, pk: Any) -> "User | None":
+    key = record_key(pk)
+    values = get_store().recall(key, partial(_make_lookup, codec, key, pk))
     return None if values is None else build(codec, values)
 
 
-def _seek(codec: Codec, key: str, pk: Any) -> Sought:
+def _look_up(codec: Codec, pk: Any) -> "User | None":
+    if not conf.USERCACHE_ENABLED:
+        return _load_user(codec, {"pk": pk})
+    key, store = record_key(pk), get_store()
+    make_lookup = partial(_make_lookup, codec, key, pk)
+    values = store.recall(key, make_lookup)
+    if values is None:
+        values = store.look_up(make_lookup())
+    if values is None:
+        database_of(codec)  # raises if the router names another database now
+        return None
+    return build(codec, values)
+
+
+def _load_user(codec: Codec, by: Mapping[str, Any]) -> "User | None":
+    return next(iter(load_users(codec, by)), None)
+
+
+def _make_lookup(codec: Codec, key: str, pk: Any) -> Lookup:
     load_row, may_fill_now = partial(load, codec, {"pk": pk}), partial(may_fill, codec)
-    return Sought(key, codec, load_row, may_fill_now, perf_counter())
+    return Lookup(key, codec, load_row, may_fill_now, perf_counter())
 
 
 def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
@@ -236,11 +346,11 @@ def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
 
     store, recalled = get_store(), dict[str, Values]()
     for key, pk in pks.items():
-        if (values := store.recall(key, partial(_seek, codec, key, pk))) is not None:
+        if (values := store.recall(key, partial(_make_lookup, codec, key, pk))) is not None:
             recalled[key] = values
     rest = [key for key in pks if key not in recalled]
     if not rest:
         return recalled
     return recalled | store.look_up_many(
-        SoughtMany(rest, codec, load_missed, partial(may_fill, codec), perf_counter())
+        BatchLookup(rest, codec, load_missed, partial(may_fill, codec), perf_counter())
     )

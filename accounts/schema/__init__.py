@@ -1,1 +1,1 @@
-"""How the OpenAPI schema describes this app: an operation a constant, and what they share."""
+"""The OpenAPI schema of this app: a constant per operation, and what they share."""

@@ -14,7 +14,7 @@ from accounts.representations import (
 
 
 class ProfileSerializer(PublicProfileSerializer):
-    """A user as the one who asks may see them: with email and phone for oneself and for admins."""
+    """A user as the caller may see them: with email and phone for oneself and for admins."""
 
     email = serializers.EmailField(required=False, help_text="For oneself and admins only.")
     phone = serializers.CharField(
@@ -26,11 +26,11 @@ class ProfileSerializer(PublicProfileSerializer):
 
 
 class FieldErrorsSerializer(serializers.Serializer[Any]):
-    """What is wrong with which field; under `non_field_errors`, with several together."""
+    """Messages by field; under `non_field_errors`, those of several fields together."""
 
 
 class FieldErrorsExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
-    """Describe an object whose names are those of a request's fields."""
+    """Describe an object with the names of a request's fields."""
 
     target_class = FieldErrorsSerializer
 

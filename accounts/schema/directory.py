@@ -2,104 +2,74 @@
 
 from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from accounts.converters import UserIdConverter
 from accounts.representations import ProfilePageSerializer
-from accounts.schema.answers import Refusal, answer, refuse, refuse_fields
 from accounts.schema.components import ProfileSerializer
+from accounts.schema.operations import Answer, Parameters, operation
 from accounts.schema.people import CONTACT_PROFILE, PUBLIC_PROFILE
-from accounts.schema.refusals import (
-    ANY,
-    NO_SUCH_USER,
-    UNAUTHENTICATED,
-)
+from accounts.schema.refusals import BUSY, NO_SUCH_USER, NOT_FOR_EVERYBODY, TOO_MANY_ATTEMPTS
 from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
 
-TAGS: Final = ["Directory"]
-USER_ID: Final = {
-    "type": "integer",
-    "format": "int64",
-    "minimum": 1,
-    "maximum": UserIdConverter.max_value,
-}
-PROFILES: Final = [
+TAG: Final = "Directory"
+USER_ID: Final = OpenApiParameter(
+    "user_id",
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    OpenApiParameter.PATH,
+    description="The user's id.",
+    examples=[OpenApiExample("Grace", 7)],
+)
+PROFILE: Final = Answer("The profile.", ProfileSerializer)
+PROFILES: Final = (
     OpenApiExample("For everybody", PUBLIC_PROFILE, response_only=True),
     OpenApiExample("For oneself and admins", CONTACT_PROFILE, response_only=True),
-]
-
-LIST_USERS: Final = extend_schema(
-    operation_id="list_users",
-    tags=TAGS,
-    summary="Search the directory",
-    description="Return a page of the active users in whose profiles every word occurs.",
-    parameters=[DirectoryQuerySerializer],
-    examples=[
-        OpenApiExample("A profession", "chef", parameter_only=("search", "query")),
-        OpenApiExample(
-            "One chef",
-            {"count": 1, "page": 1, "page_size": 20, "results": [PUBLIC_PROFILE]},
-            response_only=True,
-        ),
-    ],
-    responses=answer(
-        200,
-        "The page; an empty one behind the last.",
-        ProfilePageSerializer,
-        refuse_fields({"page": ["Ensure this value is greater than or equal to 1."]}),
-        UNAUTHENTICATED,
-        ANY,
-    ),
 )
 
-GET_USER: Final = extend_schema(
-    operation_id="get_user",
-    tags=TAGS,
-    summary="Read a profile",
-    description="Return a profile, with email and phone for oneself and for admins.",
-    parameters=[
-        OpenApiParameter(
-            "user_id",
-            {
-                "type": "integer",
-                "format": "int64",
-                "minimum": 1,
-                "maximum": UserIdConverter.max_value,
-            },
-            OpenApiParameter.PATH,
-            description="The user's id.",
-            examples=[OpenApiExample("Grace", 7)],
-        )
-    ],
-    examples=PROFILES,
-    responses=answer(200, "The profile.", ProfileSerializer, NO_SUCH_USER, UNAUTHENTICATED, ANY),
+LIST_USERS: Final = operation(
+    "list_users",
+    TAG,
+    "Search the directory",
+    "Return a page of the active users in whose profiles every word occurs.",
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    parameters=Parameters(
+        [DirectoryQuerySerializer],
+        [
+            OpenApiExample("A profession", "chef", parameter_only=("search", "query")),
+            OpenApiExample(
+                "One chef",
+                {"count": 1, "page": 1, "page_size": 20, "results": [PUBLIC_PROFILE]},
+                response_only=True,
+            ),
+        ],
+        {"page": ["Ensure this value is greater than or equal to 1."]},
+    ),
+    answer=Answer("The page; an empty one behind the last.", ProfilePageSerializer),
 )
 
-LOOK_UP_USER: Final = extend_schema(
-    operation_id="look_up_user",
-    tags=TAGS,
-    summary="Find a profile by username",
-    description=(
-        "Return the profile with this username or, for admins, with this email or phone. Give "
-        "exactly one of the three, in any spelling."
+GET_USER: Final = operation(
+    "get_user",
+    TAG,
+    "Read a profile",
+    "Return a profile, with email and phone for oneself and for admins.",
+    NO_SUCH_USER,
+    parameters=Parameters([USER_ID], PROFILES),
+    answer=PROFILE,
+)
+
+LOOK_UP_USER: Final = operation(
+    "look_up_user",
+    TAG,
+    "Find a profile by username",
+    "Return the profile with this username or, for admins, with this email or phone. Give "
+    "exactly one of the three, in any spelling.",
+    NOT_FOR_EVERYBODY,
+    NO_SUCH_USER,
+    parameters=Parameters(
+        [LookupQuerySerializer],
+        [OpenApiExample("Grace", "grace", parameter_only=("username", "query")), *PROFILES],
+        {"non_field_errors": ["Give one of username, email and phone."]},
     ),
-    parameters=[LookupQuerySerializer],
-    examples=[
-        OpenApiExample("Grace", "grace", parameter_only=("username", "query")),
-        *PROFILES,
-    ],
-    responses=answer(
-        200,
-        "The profile.",
-        ProfileSerializer,
-        refuse_fields({"non_field_errors": ["Give one of username, email and phone."]}),
-        UNAUTHENTICATED,
-        refuse(
-            403,
-            "Only admins look users up by email and phone.",
-            Refusal("permission_denied", "Only admins look users up by email. Use username."),
-        ),
-        NO_SUCH_USER,
-        ANY,
-    ),
+    answer=PROFILE,
 )

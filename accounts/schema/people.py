@@ -6,6 +6,9 @@ from accounts.representations import ContactProfileSerializer, PublicProfileSeri
 
 EMAIL: Final = "grace@example.com"
 PASSWORD: Final = "conch-salad-at-noon"  # noqa: S105  # made up
+NEW_EMAIL: Final = "grace.albury@example.com"
+# Seven's, and a signature.
+MAIL_TOKEN: Final = "7..d2k3lf-5f2b1c0a9e8d7c6b5a4f3e2d1c0b9a8f"  # noqa: S105  # made up
 NEW_PASSWORD: Final = "guava-duff-at-dusk"  # noqa: S105  # made up
 
 USER: Final[dict[str, Any]] = {
@@ -19,6 +22,7 @@ USER: Final[dict[str, Any]] = {
     "avatar_url": "/media/avatars/1f0c5d2ab4e94c3f8b6a7d9e0c1f2a3b.webp",
     "occupation": "Chef",
     "location": "Nassau, New Providence",
+    "is_email_verified": False,
     "is_active": True,
     "is_admin": False,
     "created_at": "2026-03-02T09:30:00.123456-05:00",
@@ -32,6 +36,16 @@ NEW_USER: Final = USER | {
 }
 CONTACT_PROFILE: Final = {name: USER[name] for name in ContactProfileSerializer.Meta.fields}
 PUBLIC_PROFILE: Final = {name: USER[name] for name in PublicProfileSerializer.Meta.fields}
+
+SESSION: Final[dict[str, Any]] = {
+    "id": "8a6e0804-2bd0-4672-b79d-d97027f9071a",
+    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "last_used_at": "2026-03-04T17:05:00.654321-05:00",
+    "expires_at": "2026-03-18T17:05:00.654321-05:00",
+    "address": "203.0.113.9",
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "is_current": True,
+}
 
 # The parts of a token say {"alg":"HS256"}, {"token_type":"access"} and "signature".
 ACCESS_TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl"  # noqa: S105

@@ -2,19 +2,10 @@
 
 from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
-
 from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
-from accounts.schema.answers import answer, exchange, refuse_fields
+from accounts.schema.operations import FORM, Answer, Body, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import (
-    ANY,
-    ANY_WITH_FORM,
-    ANY_WITH_JSON,
-    NOT_A_FORM,
-    NOT_JSON,
-    UNAUTHENTICATED,
-)
+from accounts.schema.refusals import BUSY, NOT_STORED, TOO_MANY_ATTEMPTS
 from accounts.serializers import (
     AccountClosingSerializer,
     AvatarUploadSerializer,
@@ -22,114 +13,87 @@ from accounts.serializers import (
     ProfileChangesSerializer,
 )
 
-TAGS: Final = ["Account"]
-CHANGES: Final = exchange(
-    "Grace",
+TAG: Final = "Account"
+CHANGES: Final = Body(
+    ProfileChangesSerializer,
     {"username": "grace", "occupation": "Chef", "bio": USER["bio"]},
-    USER,
+    {
+        "phone": ["Enter a phone number such as 242-555-1234 or +44 20 7946 0958."],
+        "frist_name": ["There is no such field here. Leave it out."],
+    },
 )
-CHANGED: Final = answer(
-    200,
-    "The user with all changes.",
-    UserSerializer,
-    refuse_fields(
-        {
-            "phone": ["Enter a phone number such as 242-555-1234 or +44 20 7946 0958."],
-            "frist_name": ["There is no such field here. Leave it out."],
-        },
-        NOT_JSON,
+CHANGED: Final = Answer("The user with all changes.", UserSerializer, USER)
+
+GET_PROFILE: Final = operation(
+    "get_profile",
+    TAG,
+    "Read one's own user",
+    "Return the user whose access token this is.",
+    answer=Answer("The user.", UserSerializer, USER),
+)
+
+UPDATE_PROFILE: Final = operation(
+    "update_profile",
+    TAG,
+    "Change one's profile",
+    "Change the fields that are given; what is left out stays. An empty or null username or "
+    "phone removes it.",
+    body=CHANGES,
+    answer=CHANGED,
+)
+
+PATCH_PROFILE: Final = operation(
+    "patch_profile",
+    TAG,
+    "Change one's profile, by PATCH",
+    "Do what PUT does.",
+    body=CHANGES,
+    answer=CHANGED,
+)
+
+UPLOAD_AVATAR: Final = operation(
+    "upload_avatar",
+    TAG,
+    "Replace one's picture",
+    "Send a JPEG, PNG or WebP of at most 5 MB. A JPEG may have 50 megapixels, a progressive one "
+    "12, a PNG 5, or 4 with transparency, and a WebP 2. It is turned upright, made smaller and "
+    "stored as WebP, in sRGB and without its metadata.",
+    NOT_STORED,
+    body=Body(
+        AvatarUploadSerializer, None, {"file": ["Choose a JPEG, PNG or WebP picture."]}, FORM
     ),
-    UNAUTHENTICATED,
-    ANY_WITH_JSON,
-)
-
-GET_PROFILE: Final = extend_schema(
-    operation_id="get_profile",
-    tags=TAGS,
-    summary="Read one's own user",
-    description="Return the user whose access token this is.",
-    examples=exchange("Grace", None, USER),
-    responses=answer(200, "The user.", UserSerializer, UNAUTHENTICATED, ANY),
-)
-
-UPDATE_PROFILE: Final = extend_schema(
-    operation_id="update_profile",
-    tags=TAGS,
-    summary="Change one's profile",
-    description=(
-        "Change the fields that are given; what is left out stays. An empty or null username or "
-        "phone removes it."
-    ),
-    request=ProfileChangesSerializer,
-    examples=CHANGES,
-    responses=CHANGED,
-)
-
-PATCH_PROFILE: Final = extend_schema(
-    operation_id="patch_profile",
-    tags=TAGS,
-    summary="Change one's profile, by PATCH",
-    description="Do what PUT does.",
-    request=ProfileChangesSerializer,
-    examples=CHANGES,
-    responses=CHANGED,
-)
-
-UPLOAD_AVATAR: Final = extend_schema(
-    operation_id="upload_avatar",
-    tags=TAGS,
-    summary="Replace one's picture",
-    description=(
-        "Send a JPEG, PNG or WebP of at most 5 MB, 16 megapixels and 8192 pixels a side. It is "
-        "turned upright, made smaller and stored as WebP, without its metadata."
-    ),
-    request={"multipart/form-data": AvatarUploadSerializer},
-    examples=exchange("Grace", None, {"avatar_url": USER["avatar_url"]}),
-    responses=answer(
-        200,
-        "Where the new picture is.",
-        AvatarSerializer,
-        refuse_fields({"file": ["Choose a JPEG, PNG or WebP picture."]}, NOT_A_FORM),
-        UNAUTHENTICATED,
-        ANY_WITH_FORM,
+    answer=Answer(
+        "Where the new picture is.", AvatarSerializer, {"avatar_url": USER["avatar_url"]}
     ),
 )
 
-CHANGE_PASSWORD: Final = extend_schema(
-    operation_id="change_password",
-    tags=TAGS,
-    summary="Change one's password",
-    description="Every older token dies, everywhere; a new pair comes back.",
-    request=PasswordChangeSerializer,
-    examples=exchange(
-        "Grace", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}, TOKENS
+CHANGE_PASSWORD: Final = operation(
+    "change_password",
+    TAG,
+    "Change one's password",
+    "Every older token dies, everywhere; a new pair comes back.",
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        PasswordChangeSerializer,
+        {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
+        {"current_password": ["This password is wrong."]},
     ),
-    responses=answer(
-        200,
-        "New tokens.",
-        TokenPairSerializer,
-        refuse_fields({"current_password": ["This password is wrong."]}, NOT_JSON),
-        UNAUTHENTICATED,
-        ANY_WITH_JSON,
-    ),
+    answer=Answer("New tokens.", TokenPairSerializer, TOKENS),
 )
 
-CLOSE_ACCOUNT: Final = extend_schema(
-    operation_id="close_account",
-    tags=TAGS,
-    summary="Close one's account",
-    description=(
-        "Deactivate the account; every token dies at once. The password is needed where the "
-        "account has one."
+CLOSE_ACCOUNT: Final = operation(
+    "close_account",
+    TAG,
+    "Close one's account",
+    "Deactivate the account; every token dies at once. The password is needed where the "
+    "account has one.",
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        AccountClosingSerializer,
+        {"password": PASSWORD},
+        {"password": ["This password is wrong."]},
     ),
-    request=AccountClosingSerializer,
-    examples=[OpenApiExample("Grace", {"password": PASSWORD}, request_only=True)],
-    responses=answer(
-        204,
-        "The account is closed.",
-        None,
-        refuse_fields({"password": ["This password is wrong."]}, NOT_JSON),
-        UNAUTHENTICATED,
-        ANY_WITH_JSON,
-    ),
+    answer=Answer("The account is closed.", None, status_code=204),
 )

@@ -1,27 +1,67 @@
-"""Why requests are refused, as the schema tells it: the errors that operations share.
+"""The errors that operations share, as the schema describes them.
 
-Each example is what the API answers, word for word; `tests/accounts/test_examples.py` provokes it.
+Each example is what the API answers, word for word; `tests/accounts/test_error_examples.py`
+provokes it.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from rest_framework.exceptions import NotAcceptable
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from rest_framework.exceptions import APIException, NotAcceptable
 
 from accounts.errors import (
+    Busy,
     InvalidCredentials,
     InvalidRefreshToken,
     RequestTooLarge,
     SessionEnded,
+    StorageFull,
+    StorageUnavailable,
     TokenReused,
+    TooManyAttempts,
 )
-from accounts.schema.answers import Refusal, from_error, refuse, refuse_media_type
+from accounts.representations import ErrorSerializer
+from accounts.schema.components import BAD_REQUEST
 
-NOT_JSON: Final = Refusal(
-    "parse_error", "JSON parse error - Expecting value: line 1 column 1 (char 0)"
-)
-NOT_A_FORM: Final = Refusal(
-    "parse_error", "Multipart form parse error - Invalid boundary in multipart: None"
-)
+Responses = dict[int, OpenApiResponse]
+
+
+class Refusal(NamedTuple):
+    """An answer with `code` and `detail`."""
+
+    code: str
+    detail: str
+
+    def as_example(self) -> OpenApiExample:
+        """Return the body, under the name of its code."""
+        return OpenApiExample(self.code, {"detail": self.detail, "code": self.code})
+
+
+def from_error(error: type[APIException]) -> Refusal:
+    """Return the exception's default code and message."""
+    return Refusal(error.default_code, str(error.default_detail))
+
+
+def refuse(status_code: int, description: str, *refusals: Refusal) -> Responses:
+    """Describe an error with every code that it may have."""
+    examples = [refusal.as_example() for refusal in refusals]
+    return {status_code: OpenApiResponse(ErrorSerializer, description, examples)}
+
+
+def refuse_fields(errors: Mapping[str, list[str]], *refusals: Refusal) -> Responses:
+    """Describe a 400: messages by field, or one for the whole request."""
+    fields = OpenApiExample("fields", dict(errors), summary="by field")
+    examples = [fields, *(refusal.as_example() for refusal in refusals)]
+    description = "Messages by field; `detail` and `code` where it is the whole request."
+    return {400: OpenApiResponse(BAD_REQUEST, description, examples)}
+
+
+def refuse_media_type(expected: str) -> Responses:
+    """Describe the 415 of an operation that takes bodies of one type."""
+    refusal = Refusal("unsupported_media_type", 'Unsupported media type "text/plain" in request.')
+    return refuse(415, f"The body is not {expected}.", refusal)
+
 
 INVALID_CREDENTIALS: Final = refuse(
     401, "Wrong password, no such account, or a closed one.", from_error(InvalidCredentials)
@@ -42,27 +82,46 @@ UNAUTHENTICATED: Final = refuse(
     Refusal("not_authenticated", "Authentication credentials were not provided."),
     Refusal("token_not_valid", "Given token not valid for any token type"),
     Refusal("token_revoked", "The token was revoked; log in again."),
-    Refusal("user_inactive", "The account is inactive."),
-    Refusal("user_not_found", "There is no such user."),
+    from_error(SessionEnded),
+    Refusal("user_inactive", "User is inactive"),
+    Refusal("user_not_found", "User not found"),
+)
+NOT_FOR_EVERYBODY: Final = refuse(
+    403,
+    "Only admins look users up by email and phone.",
+    Refusal("permission_denied", "Only admins look users up by email. Use username."),
 )
 NO_SUCH_USER: Final = refuse(
     404, "No such user, or a closed account.", Refusal("not_found", "There is no such user.")
+)
+NO_SUCH_SESSION: Final = refuse(
+    404,
+    "No such session of one's own.",
+    Refusal("not_found", "There is no such session."),
 )
 NOT_ACCEPTABLE: Final = refuse(
     406, "The Accept header leaves out application/json.", from_error(NotAcceptable)
 )
 TOO_LARGE: Final = refuse(413, "The body is too large.", from_error(RequestTooLarge))
-UNAVAILABLE: Final = refuse(
-    503,
-    "The database can't be reached just now.",
-    Refusal(
-        "database_unavailable",
-        "The database can't be reached just now. Try again in a moment.",
-    ),
+NO_DATABASE: Final = Refusal(
+    "database_unavailable", "The database can't be reached just now. Try again in a moment."
 )
-
-ANY: Final = NOT_ACCEPTABLE | UNAVAILABLE
-"""What every operation may answer."""
-ANY_WITH_JSON: Final = ANY | TOO_LARGE | refuse_media_type("application/json")
-"""What every operation with a JSON body may answer."""
-ANY_WITH_FORM: Final = ANY | TOO_LARGE | refuse_media_type("multipart/form-data")
+UNAVAILABLE: Final = refuse(503, "The database can't be reached just now.", NO_DATABASE)
+TOO_MANY_ATTEMPTS: Final = refuse(
+    429,
+    "Too many from this address or with this account. Retry-After has the seconds to wait.",
+    from_error(TooManyAttempts),
+)
+BUSY: Final = refuse(
+    503,
+    "The database can't be reached, or too much is going on, just now.",
+    NO_DATABASE,
+    from_error(Busy),
+)
+NOT_STORED: Final = refuse(
+    503,
+    "The database can't be reached, or pictures can't be taken, just now.",
+    NO_DATABASE,
+    from_error(Busy),
+    from_error(StorageUnavailable),
+) | refuse(507, "There is no room for pictures.", from_error(StorageFull))

@@ -1,25 +1,34 @@
 """The operations on tokens: getting them, renewing them, giving them up."""
 
+from functools import partial
 from typing import Final
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from accounts.representations import (
     DetailSerializer,
     LoginSerializer,
+    SessionListSerializer,
     TokenPairSerializer,
     VerificationSerializer,
 )
-from accounts.schema.answers import answer, exchange, refuse_fields
-from accounts.schema.people import EMAIL, NEW_USER, PASSWORD, REFRESH_TOKEN, TOKENS, USER
+from accounts.schema.operations import Answer, Body, Parameters, operation
+from accounts.schema.people import (
+    EMAIL,
+    NEW_USER,
+    PASSWORD,
+    REFRESH_TOKEN,
+    SESSION,
+    TOKENS,
+    USER,
+)
 from accounts.schema.refusals import (
-    ANY,
-    ANY_WITH_JSON,
     BAD_REFRESH_TOKEN,
+    BUSY,
     DEAD_REFRESH_TOKEN,
     INVALID_CREDENTIALS,
-    NOT_JSON,
-    UNAUTHENTICATED,
+    NO_SUCH_SESSION,
+    TOO_MANY_ATTEMPTS,
 )
 from accounts.serializers import (
     CredentialsSerializer,
@@ -27,19 +36,31 @@ from accounts.serializers import (
     RegistrationSerializer,
 )
 
-TAGS: Final = ["Sessions"]
+TAG: Final = "Sessions"
+OLD_TOKEN: Final = Body(
+    RefreshTokenSerializer,
+    {"refresh_token": REFRESH_TOKEN},
+    {"refresh_token": ["This field is required."]},
+)
+SESSION_ID: Final = OpenApiParameter(
+    "session_id",
+    {"type": "string", "format": "uuid"},
+    OpenApiParameter.PATH,
+    description="The session's id.",
+    examples=[OpenApiExample("Grace", SESSION["id"])],
+)
+open_operation: Final = partial(operation, is_open=True)
 
-REGISTER: Final = extend_schema(
-    operation_id="register",
-    tags=TAGS,
-    summary="Register",
-    description=(
-        "Make an account and log in. Email, username and phone are each one account's alone. "
-        "The password may be neither common nor made from the rest of the form."
-    ),
-    request=RegistrationSerializer,
-    examples=exchange(
-        "Grace",
+REGISTER: Final = open_operation(
+    "register",
+    TAG,
+    "Register",
+    "Make an account and log in. Email, username and phone are each one account's alone. "
+    "The password may be neither common nor made from the rest of the form.",
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        RegistrationSerializer,
         {
             "email": EMAIL,
             "password": PASSWORD,
@@ -49,88 +70,85 @@ REGISTER: Final = extend_schema(
             "phone": "242-555-0134",
             "location": "Nassau, New Providence",
         },
-        TOKENS | {"user": NEW_USER},
+        {
+            "email": ["Enter a valid email address."],
+            "username": ["Use 3 to 30 letters (a to z), digits, dots, underscores or hyphens."],
+        },
     ),
-    responses=answer(
-        201,
-        "Tokens, and the new user.",
-        LoginSerializer,
-        refuse_fields(
-            {
-                "email": ["Enter a valid email address."],
-                "username": ["Use 3 to 30 letters (a to z), digits, dots, underscores or hyphens."],
-            },
-            NOT_JSON,
-        ),
-        ANY_WITH_JSON,
+    answer=Answer(
+        "Tokens, and the new user.", LoginSerializer, TOKENS | {"user": NEW_USER}, status_code=201
     ),
 )
 
-LOGIN: Final = extend_schema(
-    operation_id="login",
-    tags=TAGS,
-    summary="Log in",
-    description=(
-        "Exchange email and password for tokens. The access token is good for 15 minutes, the "
-        "refresh token for 14 days and for one use."
+LOGIN: Final = open_operation(
+    "login",
+    TAG,
+    "Log in",
+    "Exchange email and password for tokens. The access token is good for 15 minutes, the "
+    "refresh token for 14 days and for one use.",
+    INVALID_CREDENTIALS,
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        CredentialsSerializer,
+        {"email": EMAIL, "password": PASSWORD},
+        {"password": ["This field is required."]},
     ),
-    request=CredentialsSerializer,
-    examples=exchange("Grace", {"email": EMAIL, "password": PASSWORD}, TOKENS | {"user": USER}),
-    responses=answer(
-        200,
-        "Tokens, and whose they are.",
-        LoginSerializer,
-        refuse_fields({"password": ["This field is required."]}, NOT_JSON),
-        INVALID_CREDENTIALS,
-        ANY_WITH_JSON,
-    ),
+    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
 )
 
-REFRESH: Final = extend_schema(
-    operation_id="refresh",
-    tags=TAGS,
-    summary="Renew the tokens",
-    description=(
-        "Exchange a refresh token, once, for a new pair. Keep the new refresh token: one that "
-        "comes back after a few seconds' grace was stolen, and ends the session."
-    ),
-    request=RefreshTokenSerializer,
-    examples=exchange("Grace", {"refresh_token": REFRESH_TOKEN}, TOKENS),
-    responses=answer(
-        200,
-        "The next pair of tokens.",
-        TokenPairSerializer,
-        refuse_fields({"refresh_token": ["This field is required."]}, NOT_JSON),
-        DEAD_REFRESH_TOKEN,
-        ANY_WITH_JSON,
-    ),
+REFRESH: Final = open_operation(
+    "refresh",
+    TAG,
+    "Renew the tokens",
+    "Exchange a refresh token, once, for a new pair. Keep the new refresh token: one that "
+    "comes back after a few seconds' grace was stolen, and ends the session and its access tokens.",
+    DEAD_REFRESH_TOKEN,
+    TOO_MANY_ATTEMPTS,
+    body=OLD_TOKEN,
+    answer=Answer("The next pair of tokens.", TokenPairSerializer, TOKENS),
 )
 
-LOGOUT: Final = extend_schema(
-    operation_id="logout",
-    tags=TAGS,
-    summary="Log out",
-    description=(
-        "End the session of this refresh token, the last one or an earlier. Access tokens of the "
-        "session are good until they expire."
-    ),
-    request=RefreshTokenSerializer,
-    examples=exchange("Grace", {"refresh_token": REFRESH_TOKEN}, {"detail": "Logged out."}),
-    responses=answer(
-        200,
-        "The session is over.",
-        DetailSerializer,
-        refuse_fields({"refresh_token": ["This field is required."]}, NOT_JSON),
-        BAD_REFRESH_TOKEN,
-        ANY_WITH_JSON,
-    ),
+LOGOUT: Final = open_operation(
+    "logout",
+    TAG,
+    "Log out",
+    "End the session of this refresh token, the last one or an earlier, and its access tokens.",
+    BAD_REFRESH_TOKEN,
+    body=OLD_TOKEN,
+    answer=Answer("The session is over.", DetailSerializer, {"detail": "Logged out."}),
 )
 
-VERIFY: Final = extend_schema(
-    operation_id="verify",
-    tags=TAGS,
-    summary="Check an access token",
-    description="Say whose access token this is, if it is still good.",
-    examples=exchange("Grace", None, {"valid": True, "user_id": 7}),
-    responses=answer(200, "It is good.", VerificationSerializer, UNAUTHENTICATED, ANY),
+LIST_SESSIONS: Final = operation(
+    "list_sessions",
+    TAG,
+    "List one's sessions",
+    "Return one's own sessions, the last used first, a hundred at most.",
+    answer=Answer("The sessions.", SessionListSerializer, {"results": [SESSION]}),
+)
+
+END_SESSIONS: Final = operation(
+    "end_sessions",
+    TAG,
+    "Log out everywhere",
+    "End all of one's sessions, this one included. Every token dies at once.",
+    answer=Answer("No session is left.", None, status_code=204),
+)
+
+END_SESSION: Final = operation(
+    "end_session",
+    TAG,
+    "End a session",
+    "End one of one's own sessions. Its tokens die at once, at every server.",
+    NO_SUCH_SESSION,
+    parameters=Parameters([SESSION_ID]),
+    answer=Answer("The session is over.", None, status_code=204),
+)
+
+VERIFY: Final = operation(
+    "verify",
+    TAG,
+    "Check an access token",
+    "Say whose access token this is, if it is still good.",
+    answer=Answer("It is good.", VerificationSerializer, {"valid": True, "user_id": 7}),
 )

@@ -1,4 +1,4 @@
-"""What drf-spectacular can't see in our serializers of requests; it finds this by its target."""
+"""Extensions that describe our serializers of requests; drf-spectacular finds them by target."""
 
 from typing import Any, Final
 
@@ -11,11 +11,11 @@ CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
     "email": {"format": "email"},
     "username": {"pattern": f"^([A-Za-z0-9._-]{{{USERNAME_MIN_LENGTH},{USERNAME_MAX_LENGTH}}})?$"},
 }
-"""What fields of the model check, by their names."""
+"""The validation of the model's fields, by their names."""
 
 
 class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
-    """Say that unknown fields are refused, and what is checked in the others."""
+    """Describe that unknown fields are refused, and the validation of the others."""
 
     target_class = "accounts.strict.StrictSerializer"
     match_subclasses = True

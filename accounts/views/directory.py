@@ -5,7 +5,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.directory import is_visible, search_users
+from accounts.directory import find_page, is_visible
+from accounts.limits import check_limit
 from accounts.models import User
 from accounts.representations import (
     ContactProfileSerializer,
@@ -15,6 +16,7 @@ from accounts.representations import (
 from accounts.schema import directory as schema
 from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
 from accounts.views.viewer import get_viewer
+from accounts.workload import slow_work
 from usercache.users import (
     get_user_by_email,
     get_user_by_id,
@@ -35,18 +37,16 @@ class DirectoryView(APIView):
     @schema.LIST_USERS
     def get(self, request: Request) -> Response:
         """Return a page of the active users, found by every word of `search`."""
-        query = DirectoryQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        page, page_size, search, ordering = (
-            query.validated_data[name] for name in ("page", "page_size", "search", "ordering")
-        )
-        users = search_users(search=search, ordering=ordering, viewer=get_viewer(request))
-        start = (page - 1) * page_size
+        query = DirectoryQuerySerializer.read(request)
+        viewer = get_viewer(request)
+        with slow_work():
+            check_limit(request, "search", account=viewer.pk)
+            found = find_page(**query, viewer=viewer)
         answer = {
-            "count": users.count(),
-            "page": page,
-            "page_size": page_size,
-            "results": users[start : start + page_size],
+            "count": found.total,
+            "page": query["page"],
+            "page_size": query["page_size"],
+            "results": found.users,
         }
         return Response(ProfilePageSerializer(answer).data)
 
@@ -69,12 +69,10 @@ class LookupView(APIView):
     @schema.LOOK_UP_USER
     def get(self, request: Request) -> Response:
         """Return the profile with this username or, for admins, with this email or phone."""
-        query = LookupQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        [(identifier, value)] = query.validated_data.items()
+        [(identifier, value)] = LookupQuerySerializer.read(request).items()
         viewer = get_viewer(request)
         if identifier != "username" and not viewer.is_admin:
-            # Or anybody could find out who of his acquaintance has an account.
+            # Or any user could find out which emails have an account.
             raise PermissionDenied(f"Only admins look users up by {identifier}. Use username.")
         user = _check_visible(LOOK_UPS[identifier](value), viewer)
         return Response(_describe(user, with_contact=viewer.is_admin))
@@ -87,5 +85,5 @@ def _check_visible(user: object, viewer: User) -> User:
 
 
 def _describe(user: User, *, with_contact: bool) -> object:
-    serializer = ContactProfileSerializer if with_contact else PublicProfileSerializer
-    return serializer(user).data
+    representation = ContactProfileSerializer if with_contact else PublicProfileSerializer
+    return representation.describe(user)

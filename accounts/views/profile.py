@@ -6,6 +6,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.avatars import prepare_avatar
+from accounts.devices import get_device
+from accounts.limits import check_limit
 from accounts.parsers import LimitedMultiPartParser
 from accounts.representations import TokenPairSerializer, UserSerializer
 from accounts.schema import profile as schema
@@ -17,6 +19,7 @@ from accounts.serializers import (
 )
 from accounts.services import change_password, close_account, set_avatar, update_profile
 from accounts.views.viewer import get_viewer
+from accounts.workload import slow_work
 
 
 class ProfileView(APIView):
@@ -25,7 +28,7 @@ class ProfileView(APIView):
     @schema.GET_PROFILE
     def get(self, request: Request) -> Response:
         """Return one's own user; without a query when cached."""
-        return Response(UserSerializer(get_viewer(request)).data)
+        return Response(UserSerializer.describe(get_viewer(request)))
 
     @schema.UPDATE_PROFILE
     def put(self, request: Request) -> Response:
@@ -33,7 +36,7 @@ class ProfileView(APIView):
         body = ProfileChangesSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user = update_profile(user_id=get_viewer(request).pk, changes=body.validated_data)
-        return Response(UserSerializer(user).data)
+        return Response(UserSerializer.describe(user))
 
     @schema.PATCH_PROFILE
     def patch(self, request: Request) -> Response:
@@ -51,7 +54,8 @@ class AvatarView(APIView):
         """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
         form = AvatarUploadSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        content = prepare_avatar(form.validated_data["file"].read())
+        with slow_work():
+            content = prepare_avatar(form.validated_data["file"].read())
         user = set_avatar(user_id=get_viewer(request).pk, content=content)
         return Response({"avatar_url": user.avatar_url})
 
@@ -64,7 +68,11 @@ class PasswordView(APIView):
         """Change one's password; every older token dies, and a new pair comes back."""
         body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
         body.is_valid(raise_exception=True)
-        tokens = change_password(user_id=get_viewer(request).pk, **body.validated_data)
+        with slow_work():
+            check_limit(request, "password", account=get_viewer(request).pk)
+            tokens = change_password(
+                user_id=get_viewer(request).pk, device=get_device(request), **body.validated_data
+            )
         return Response(TokenPairSerializer(tokens).data)
 
 
@@ -76,5 +84,8 @@ class AccountView(APIView):
         """Deactivate one's account; every token dies."""
         body = AccountClosingSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        close_account(user_id=get_viewer(request).pk, password=body.validated_data.get("password"))
+        user_id, password = get_viewer(request).pk, body.validated_data.get("password")
+        with slow_work():
+            check_limit(request, "password", account=user_id)
+            close_account(user_id=user_id, password=password)
         return Response(status=status.HTTP_204_NO_CONTENT)

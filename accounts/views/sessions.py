@@ -1,14 +1,23 @@
 """`/auth/`: getting tokens, renewing them, giving them up."""
 
+import uuid
+from typing import Any
+
 from rest_framework import status
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.administration import revoke_tokens
+from accounts.devices import get_device
+from accounts.errors import InvalidRefreshToken
+from accounts.limits import check_limit
 from accounts.models import User
 from accounts.representations import (
     LoginSerializer,
+    SessionListSerializer,
     TokenPairSerializer,
 )
 from accounts.schema import sessions as schema
@@ -18,13 +27,14 @@ from accounts.serializers import (
     RegistrationSerializer,
 )
 from accounts.services import log_in, register_user
-from accounts.sessions import end_session, refresh_session
-from accounts.tokens import TokenPair
+from accounts.sessions import end_session, list_sessions, log_out, refresh_session
+from accounts.tokens import SESSION_CLAIM, TokenPair, read_refresh_token
 from accounts.views.viewer import get_viewer
+from accounts.workload import slow_work
 
 
 class OpenView(APIView):
-    """A view for those who have no access token, or whose token has run out."""
+    """A view for clients without a valid access token."""
 
     # An expired token in the header must not stand in the way of a new one.
     authentication_classes = ()
@@ -39,7 +49,9 @@ class RegisterView(OpenView):
         """Make an account and log in."""
         body = RegistrationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user, tokens = register_user(**body.validated_data)
+        with slow_work():
+            check_limit(request, "register")
+            user, tokens = register_user(device=get_device(request), **body.validated_data)
         return Response(_describe_login(user, tokens), status=status.HTTP_201_CREATED)
 
 
@@ -51,7 +63,9 @@ class LoginView(OpenView):
         """Exchange email and password for tokens."""
         body = CredentialsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user, tokens = log_in(request=request._request, **body.validated_data)
+        with slow_work():
+            check_limit(request, "login", account=body.validated_data["email"])
+            user, tokens = log_in(request=request._request, **body.validated_data)
         return Response(_describe_login(user, tokens))
 
 
@@ -63,7 +77,8 @@ class RefreshView(OpenView):
         """Exchange a refresh token, once, for a new pair."""
         body = RefreshTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        tokens = refresh_session(**body.validated_data)
+        check_limit(request, "refresh", account=_find_session(**body.validated_data))
+        tokens = refresh_session(device=get_device(request), **body.validated_data)
         return Response(TokenPairSerializer(tokens).data)
 
 
@@ -72,11 +87,40 @@ class LogoutView(OpenView):
 
     @schema.LOGOUT
     def post(self, request: Request) -> Response:
-        """End the session of this refresh token."""
+        """End the session of this refresh token, and its access tokens."""
         body = RefreshTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        end_session(**body.validated_data)
+        log_out(**body.validated_data)
         return Response({"detail": "Logged out."})
+
+
+class SessionsView(APIView):
+    """`GET` and `DELETE /auth/sessions`."""
+
+    @schema.LIST_SESSIONS
+    def get(self, request: Request) -> Response:
+        """Return one's own sessions, the last used first."""
+        claims: Any = request.auth
+        sessions = list_sessions(user_id=get_viewer(request).pk)
+        context = {"current": claims.get(SESSION_CLAIM)}
+        return Response(SessionListSerializer({"results": sessions}, context=context).data)
+
+    @schema.END_SESSIONS
+    def delete(self, request: Request) -> Response:
+        """Log out everywhere, here included."""
+        revoke_tokens(user_id=get_viewer(request).pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SessionView(APIView):
+    """`DELETE /auth/sessions/{id}`."""
+
+    @schema.END_SESSION
+    def delete(self, request: Request, session_id: uuid.UUID) -> Response:
+        """End one of one's own sessions, and its access tokens."""
+        if not end_session(user_id=get_viewer(request).pk, session_id=session_id):
+            raise NotFound("There is no such session.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VerifyView(APIView):
@@ -84,8 +128,16 @@ class VerifyView(APIView):
 
     @schema.VERIFY
     def get(self, request: Request) -> Response:
-        """Say whose access token this is; without a query when the user is cached."""
+        """Return the user of the access token; without a query when the user is cached."""
         return Response({"valid": True, "user_id": get_viewer(request).pk})
+
+
+def _find_session(*, refresh_token: str) -> object:
+    # Of a token that isn't ours, none: only the address counts.
+    try:
+        return read_refresh_token(refresh_token).session_id
+    except InvalidRefreshToken:
+        return None
 
 
 def _describe_login(user: User, tokens: TokenPair) -> object:

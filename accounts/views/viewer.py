@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The user of the access token."""
 
 from typing import cast
 
@@ -8,8 +8,8 @@ from accounts.models import User
 
 
 def get_viewer(request: Request) -> User:
-    """Return the user behind the access token, read-only since it comes from the cache.
+    """Return the user behind the access token, read-only as the settings say.
 
-    For views that let nobody else in.
+    For views that require an access token.
     """
     return cast(User, request.user)

@@ -1,1 +1,1 @@
-"""Plots of the figures, for light and dark pages alike."""
+"""Plots of the measurements, for light and dark pages alike."""

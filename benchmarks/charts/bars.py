@@ -1,13 +1,13 @@
-"""Bars with quartiles and figures beside them."""
+"""Bars with quartiles and numbers beside them."""
 
 from typing import Final
 
 from matplotlib.axes import Axes
 
 from benchmarks.charts.style import GREY, INK, choose_colours, is_ours
+from benchmarks.formatting import format_all
 from benchmarks.measurement import Spread
 from benchmarks.outcome import Panel
-from benchmarks.spelling import spell
 
 POINTS_BESIDE: Final = 5
 GROUP_WIDTH: Final = 0.84
@@ -32,7 +32,7 @@ def draw_bars(axes: Axes, panel: Panel, column: str, *, title: str, is_log: bool
         label.set_fontweight("bold" if is_ours(series.row) else "normal")
     for bar, series in zip(bars, found, strict=True):
         axes.annotate(
-            spell(series.spread.median),
+            format_all(series.spread.median),
             (max(series.spread.high, bar.get_width()), bar.get_y() + bar.get_height() / 2),
             xytext=(POINTS_BESIDE, 0),
             textcoords="offset points",
@@ -72,7 +72,7 @@ def draw_groups(axes: Axes, panel: Panel, *, title: str) -> None:
         )
         for place, spread in found.items():
             axes.annotate(
-                spell(spread.median),
+                format_all(spread.median),
                 (place + shift, spread.high),
                 xytext=(0, POINTS_BESIDE - 2),
                 textcoords="offset points",

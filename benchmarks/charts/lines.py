@@ -5,14 +5,14 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from benchmarks.charts.style import choose_colours, is_ours
+from benchmarks.formatting import format_all
 from benchmarks.outcome import Panel
-from benchmarks.spelling import spell
 
 POINTS_BESIDE: Final = 6
 
 
 def draw_lines(axes: Axes, panel: Panel, *, title: str) -> None:
-    """Draw a line for each row over the columns, on a logarithmic scale, figures at its points."""
+    """Draw a line for each row over the columns, on a logarithmic scale, numbers at its points."""
     colours = choose_colours(panel.rows)
     for row in panel.rows:
         found = {
@@ -40,7 +40,7 @@ def draw_lines(axes: Axes, panel: Panel, *, title: str) -> None:
         )
         for place, spread in found.items():
             axes.annotate(
-                spell(spread.median),
+                format_all(spread.median),
                 (place, spread.high),
                 xytext=(0, POINTS_BESIDE),
                 textcoords="offset points",

@@ -84,9 +84,22 @@ def draw_writes(outcome: Outcome) -> Figure:
     return figure
 
 
+def draw_endpoints(outcome: Outcome) -> Figure:
+    """Draw what each endpoint takes, and where the time of a warm request goes."""
+    endpoints = outcome.panels[0]
+    layers = next(panel for panel in outcome.panels if panel.title.startswith("A warm request"))
+    figure, [costs, parts] = make_axes(2, inches=(12, 4.2))
+    draw_bars(
+        costs, endpoints, "CPU, µs", title="CPU of one request, µs (logarithmic)", is_log=True
+    )
+    draw_bars(parts, layers, layers.columns[0], title=f"{layers.columns[0]}, by layer, µs")
+    return figure
+
+
 DRAWINGS: Final[dict[str, Callable[[Outcome], Figure]]] = {
     "lookups": draw_lookups,
     "http": draw_http,
+    "endpoints": draw_endpoints,
     "load": draw_load,
     "growth": draw_growth,
     "deactivations": draw_deactivations,

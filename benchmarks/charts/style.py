@@ -19,7 +19,7 @@ OTHERS: Final = (GREY, "#c9803f", "#a8749c", "#6f9a6a", "#b7a14e", "#7d8fb3")
 OUR_NAME: Final = "usercache"
 
 _PARAMETERS: Final[dict[Any, Any]] = {
-    # Text stays text: small files, and a changed figure changes a line of them.
+    # Text stays text: small files, and a changed number changes a line of them.
     "svg.fonttype": "none",
     "svg.hashsalt": "benchmarks",
     "font.family": "sans-serif",
@@ -58,12 +58,12 @@ def choose_colours(rows: list[str]) -> dict[str, str]:
 
 
 def is_ours(row: str) -> bool:
-    """Say whether the row is a figure of usercache's."""
+    """Say whether the row is a measurement of usercache's."""
     return row.startswith(OUR_NAME)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a file that differs from the last run's in its figures only."""
+    """Write a file that differs from the last run's in its numbers only."""
     figure.savefig(path, transparent=True, metadata={"Date": None})
 
 

@@ -1,4 +1,4 @@
-"""How soon every process refuses whom one of them has deactivated, and how it hears of it."""
+"""How soon every process refuses a user that one has deactivated, and how it hears of it."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any, Final
 import redis
 
 from benchmarks.child import Child
-from benchmarks.contenders import NEAR, REDIS, Contender
-from benchmarks.ground import THREADS, Ground
+from benchmarks.contenders import L1, REDIS, Contender
+from benchmarks.environment import THREADS, Environment
 from benchmarks.measurement import percentile
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
@@ -27,8 +27,8 @@ CHANNEL: Final = "told"
 TRACKED: Final = "told:1"
 SILENT: Final = "usercache, unread not asked for"
 WAYS: Final[dict[str, tuple[Contender, bool]]] = {
-    NEAR.label: (NEAR, True),
-    SILENT: (NEAR, False),
+    L1.label: (L1, True),
+    SILENT: (L1, False),
     REDIS.label: (REDIS, True),
 }
 REMARKS: Final = """
@@ -38,28 +38,29 @@ REMARKS: Final = """
 - *After the response* is how long after the save returned the last read began, in any process, that
   still let the user in; 0 where none did. *Stale* are the deactivations where one did.
 - *Heard by all* is the same from the beginning of the save. A writer that waited until every
-  process had dropped the user would wait at least that long; his save takes *a save* as it is.
+  process had dropped the user would wait at least that long; the save takes *a save* as it is.
 - *Unread not asked for*: hits rely on the listener's thread alone, which in a busy process waits
   for its turn. Asking costs a hit 0.5 µs.
 - *Told of a change*: from the writer's answer until a listener can read the message, on an idle
-  connection. A fill is two writes, of a lease and of an entry: client tracking tells of both, as it
-  does of a key that runs out, is evicted, flushed or deleted by hand, of which nobody publishes.
+  connection. A fill is two writes, of a fill lock and of an entry: client tracking tells of both,
+  as it does of a key that runs out, is evicted, flushed or deleted by hand, of which nobody
+  publishes.
 """.strip()
 
 
-def measure(ground: Ground, plan: Plan) -> Outcome:
+def measure(environment: Environment, plan: Plan) -> Outcome:
     """Deactivate users under the eyes of busy processes, in each way in turn."""
     after, heard, saves = _new_series(), _new_series(), _new_series()
-    stale, first = dict.fromkeys(WAYS, 0), ground.first_id
+    stale, first = dict.fromkeys(WAYS, 0), environment.first_id
     for _ in range(plan.deactivation_rounds):
         for label, (contender, asks_unread) in WAYS.items():
             pks = list(range(first, first + plan.deactivations))
             first += plan.deactivations
-            lags = _play(ground, contender, pks, asks_unread=asks_unread)
+            lags = _play(environment, contender, pks, asks_unread=asks_unread)
             stale[label] += sum(lag[0] > 0 for lag in lags)
             for series, column in ((after, 0), (heard, 1), (saves, 2)):
                 series[label].append([lag[column] * MILLISECONDS for lag in lags])
-    return _conclude(after, heard, saves, stale, plan, _tell(ground))
+    return _conclude(after, heard, saves, stale, plan, _tell(environment))
 
 
 def _new_series() -> dict[str, list[list[float]]]:
@@ -67,15 +68,15 @@ def _new_series() -> dict[str, list[list[float]]]:
 
 
 def _play(
-    ground: Ground, contender: Contender, pks: list[int], *, asks_unread: bool
+    environment: Environment, contender: Contender, pks: list[int], *, asks_unread: bool
 ) -> list[tuple[float, float, float]]:
-    ground.flush_redis()
+    environment.flush_redis()
     with ExitStack() as stack:
         writer, *watchers = [
-            stack.enter_context(ground.start(contender)) for _ in range(1 + WATCHERS)
+            stack.enter_context(environment.start(contender)) for _ in range(1 + WATCHERS)
         ]
         for child in watchers:
-            child.ask("wait_to_listen", patience_seconds=LISTEN_SECONDS)
+            child.ask("wait_to_listen", wait_seconds=LISTEN_SECONDS)
             child.ask("look_up_each", lookup="usercache", first=pks[0], count=len(pks))
         seconds = 2 * MARGIN_SECONDS + SECONDS_PER_WRITE * len(pks)
         for child in watchers:
@@ -111,14 +112,14 @@ def _conclude(  # noqa: PLR0917  # what was measured, each by its name
         panel.add(label, "p99", [percentile(v, 99) for v in heard[label]])
         panel.add(label, "a save, p50", [percentile(v, 50) for v in saves[label]])
     remarks = REMARKS.format(watchers=WATCHERS, threads=THREADS, writes=plan.deactivations)
-    verdict = Verdict(DEACTIVATION, "", panel.get(NEAR.label, "after the response, p99").values)
+    verdict = Verdict(DEACTIVATION, "", panel.get(L1.label, "after the response, p99").values)
     return Outcome("deactivations", "Deactivations", [panel, told], [verdict], remarks)
 
 
-def _tell(ground: Ground) -> Panel:
+def _tell(environment: Environment) -> Panel:
     panel = Panel("Told of a change, µs")
-    writer = redis.Redis.from_url(ground.redis_url)
-    with writer, redis.Redis.from_url(ground.redis_url) as listener:
+    writer = redis.Redis.from_url(environment.redis_url)
+    with writer, redis.Redis.from_url(environment.redis_url) as listener:
         connection: Any = listener.connection_pool.get_connection()
         connection.send_command("SUBSCRIBE", CHANNEL)
         connection.read_response(push_request=True)

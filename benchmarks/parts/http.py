@@ -4,14 +4,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from benchmarks.child import Child
-from benchmarks.contenders import DATABASE, NEAR, REDIS, STATELESS, Contender
-from benchmarks.ground import THREADS, Ground
+from benchmarks.contenders import DATABASE, L1, REDIS, STATELESS, Contender
+from benchmarks.environment import THREADS, Environment
+from benchmarks.formatting import format_all
 from benchmarks.outcome import Outcome
-from benchmarks.parts.race import USERS, Race, spell_processes
+from benchmarks.parts.race import USERS, Race, format_processes
 from benchmarks.plan import Plan
-from benchmarks.spelling import spell
 from benchmarks.targets import (
-    NEAR_OVER_STATELESS,
+    L1_OVER_STATELESS,
     OVER_DATABASE,
     OVER_FAR_DATABASE,
     REDIS_OVER_STATELESS,
@@ -28,10 +28,10 @@ from benchmarks.web.generator import run
 serve({"run": run})
 """
 COMPARISONS: Final[tuple[tuple[Target, Contender, Contender, int], ...]] = (
-    (NEAR_OVER_STATELESS, NEAR, STATELESS, 0),
+    (L1_OVER_STATELESS, L1, STATELESS, 0),
     (REDIS_OVER_STATELESS, REDIS, STATELESS, 0),
-    (OVER_DATABASE, NEAR, DATABASE, 0),
-    (OVER_FAR_DATABASE, NEAR, DATABASE, 10),
+    (OVER_DATABASE, L1, DATABASE, 0),
+    (OVER_FAR_DATABASE, L1, DATABASE, 10),
 )
 """Whose requests per second are divided by whose, the database so many milliseconds away."""
 REMARKS: Final = """
@@ -41,27 +41,27 @@ REMARKS: Final = """
 - The client is a process of its own on bare sockets (`benchmarks/web/generator.py`); it took at
   most {cpu:.2f} of a core.
 - The distance of the database is a round trip, made by a proxy that holds everything back by half
-  of it each way; a `SELECT 1` took {trips}. Connections are the product's own: a pool that checks
-  each before it lends it, so that a request with a query makes two round trips.
+  of it each way; a `SELECT 1` took {trips}. Connections are the product's own, from a pool; a
+  request with a query makes one round trip.
 - With usercache, {gets:.2f} GETs per request reached Redis.
 """.strip()
 
 
-def measure(ground: Ground, plan: Plan) -> Outcome:
+def measure(environment: Environment, plan: Plan) -> Outcome:
     """Race one and two worker processes, the database nearer and farther away."""
-    ground.flush_redis()
-    postgresql_port = urlsplit(ground.superuser_url).port or 0
+    environment.flush_redis()
+    postgresql_port = urlsplit(environment.superuser_url).port or 0
     with (
-        Child(GENERATOR, ground.environment(NEAR), ground.new_log()) as client,
+        Child(GENERATOR, environment.variables(L1), environment.new_log()) as client,
         Distance(postgresql_port) as distance,
     ):
-        race = Race(ground, plan, client)
+        race = Race(environment, plan, client)
         trips = {}
         for phase in PHASES_MS:
             distance.is_direct = phase == (0,)
             for ms in phase:
                 distance.set_round_trip(ms)
-                trips[ms] = distance.measure(ground.superuser_url)
+                trips[ms] = distance.measure(environment.superuser_url)
             for processes in plan.http_processes:
                 race.run(processes, distance, phase)
     return Outcome(
@@ -73,7 +73,7 @@ def _judge(race: Race, plan: Plan) -> list[Verdict]:
     return [
         Verdict(
             target,
-            spell_processes(processes),
+            format_processes(processes),
             race.rate(processes, mine, ms).over(race.rate(processes, its, ms)),
         )
         for target, mine, its, ms in COMPARISONS
@@ -82,7 +82,7 @@ def _judge(race: Race, plan: Plan) -> list[Verdict]:
 
 
 def _remark(race: Race, trips: dict[int, float]) -> str:
-    measured = ", ".join(f"{spell(taken)} ms at {ms}" for ms, taken in trips.items())
+    measured = ", ".join(f"{format_all(taken)} ms at {ms}" for ms, taken in trips.items())
     return REMARKS.format(
         threads=THREADS, users=USERS, cpu=race.most_cpu, trips=measured, gets=race.most_gets
     )

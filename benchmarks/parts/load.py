@@ -10,13 +10,13 @@ from benchmarks.contenders import (
     CACHALOT,
     CACHEOPS,
     DATABASE,
-    NEAR,
+    L1,
     PICKLED,
     REDIS,
     TTL_SECONDS,
     Contender,
 )
-from benchmarks.ground import THREADS, Ground
+from benchmarks.environment import THREADS, Environment
 from benchmarks.measurement import shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
@@ -31,7 +31,7 @@ PER_MILLION: Final = 1_000_000
 SHOWN_RATES: Final = (1_000, 10_000)
 REMARKS: Final = """
 - {processes} processes of {threads} threads for each. A request is a look-up by id of one of
-  {users:,} users, of whom the n-th is asked for 1/n as often as the first. {writes:.0%} are writes
+  {users:,} users, the n-th of them asked for 1/n as often as the first. {writes:.0%} are writes
   instead: a transaction that locks, loads and saves the row. Queries are those of the requests that
   read.
 - Stale is a read that began after a write was acknowledged, in whichever process, and showed less:
@@ -56,12 +56,12 @@ class Camp:
     rounds: list[dict[str, float]] = field(default_factory=list)
 
 
-def measure(ground: Ground, plan: Plan) -> Outcome:
+def measure(environment: Environment, plan: Plan) -> Outcome:
     """Let each contender's processes read and write in turn, round by round."""
-    ground.flush_redis()
+    environment.flush_redis()
     camps = [
         Camp(CACHEOPS, "orm", "fill_cacheops"),
-        Camp(NEAR, "usercache", "fill"),
+        Camp(L1, "usercache", "fill"),
         Camp(REDIS, "usercache", "fill"),
         Camp(PICKLED, "pickled", "fill_pickled"),
         # Its first write empties it.
@@ -70,39 +70,41 @@ def measure(ground: Ground, plan: Plan) -> Outcome:
     ]
     with ExitStack() as stack:
         for camp in camps:
-            path = ground.new_log()
+            path = environment.new_log()
             ledger.create(path, processes=PROCESSES, users=plan.load_users)
             camp.ledger = str(path)
             camp.children = [
-                stack.enter_context(ground.start(camp.contender)) for _ in range(PROCESSES)
+                stack.enter_context(environment.start(camp.contender)) for _ in range(PROCESSES)
             ]
         for camp in camps:
-            _fill(ground, camp, plan)
+            _fill(environment, camp, plan)
         for camp in camps:
-            _run(ground, camp, plan, plan.load_warm_seconds, seed=0)
+            _run(environment, camp, plan, plan.load_warm_seconds, seed=0)
         for number in range(plan.load_rounds):
             for camp in shuffled(camps, number):
-                answer = _run(ground, camp, plan, plan.load_seconds, seed=number + 1)
+                answer = _run(environment, camp, plan, plan.load_seconds, seed=number + 1)
                 camp.rounds.append(answer)
     return _conclude(camps, plan)
 
 
-def _fill(ground: Ground, camp: Camp, plan: Plan) -> None:
+def _fill(environment: Environment, camp: Camp, plan: Plan) -> None:
     if not camp.filling:
         return
     share = plan.load_users // PROCESSES
     for number, child in enumerate(camp.children):
-        child.send(camp.filling, first=ground.first_id + number * share, count=share)
+        child.send(camp.filling, first=environment.first_id + number * share, count=share)
     for child in camp.children:
         child.receive()
 
 
-def _run(ground: Ground, camp: Camp, plan: Plan, seconds: float, *, seed: int) -> dict[str, float]:
+def _run(
+    environment: Environment, camp: Camp, plan: Plan, seconds: float, *, seed: int
+) -> dict[str, float]:
     for number, child in enumerate(camp.children):
         child.send(
             "make_load",
             lookup=camp.lookup,
-            first_id=ground.first_id,
+            first_id=environment.first_id,
             users=plan.load_users,
             exponent=EXPONENT,
             write_share=WRITE_SHARE,

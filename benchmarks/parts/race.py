@@ -4,26 +4,27 @@ from contextlib import ExitStack
 from typing import Final
 
 from benchmarks.child import Child
-from benchmarks.contenders import DATABASE, NEAR, REDIS, STATELESS, Contender
-from benchmarks.ground import THREADS, Ground
+from benchmarks.contenders import DATABASE, L1, REDIS, STATELESS, Contender
+from benchmarks.environment import THREADS, Environment
 from benchmarks.measurement import Series, shuffled
 from benchmarks.outcome import Panel
 from benchmarks.parts.warming import warm_up
-from benchmarks.people import mint_tokens
 from benchmarks.plan import Plan
+from benchmarks.users import mint_tokens
 from benchmarks.web.distance import Distance
+from benchmarks.web.generator import format_request
 from benchmarks.web.server import BenchmarkServer
 
 USERS: Final = 400
 PATHS: Final[dict[Contender, str]] = {
-    NEAR: "/auth/verify",
+    L1: "/auth/verify",
     REDIS: "/auth/verify",
     STATELESS: "/stateless",
     DATABASE: "/database",
 }
 WARM_SECONDS: Final = 0.5
 RATE, HALF, MOST = "rate", "p50_ms", "p99_ms"
-FIGURES: Final = {
+MEASUREMENTS: Final = {
     RATE: "Requests/s",
     HALF: "Half of the answers within, ms",
     MOST: "99% of the answers within, ms",
@@ -31,25 +32,25 @@ FIGURES: Final = {
 
 
 class Race:
-    """Servers of all contenders, a client, and the figures as they come in."""
+    """Servers of all contenders, a client, and the measurements as they come in."""
 
-    def __init__(self, ground: Ground, plan: Plan, client: Child) -> None:
+    def __init__(self, environment: Environment, plan: Plan, client: Child) -> None:
         """Have none yet."""
-        self._ground = ground
+        self._ground = environment
         self._plan = plan
         self._client = client
-        self._tokens = mint_tokens(ground.first_id, USERS, ground.signing_key)
+        self._tokens = mint_tokens(environment.first_id, USERS, environment.signing_key)
         self.panels = {
-            (figure, processes): Panel(f"{title}, {spell_processes(processes)}")
+            (measurement, processes): Panel(f"{title}, {format_processes(processes)}")
             for processes in plan.http_processes
-            for figure, title in FIGURES.items()
+            for measurement, title in MEASUREMENTS.items()
         }
         self.most_cpu = 0.0
         self.most_gets = 0.0
 
     def run(self, processes: int, distance: Distance, round_trips_ms: tuple[int, ...]) -> None:
         """Start a server for each contender, and measure them in turn, round by round."""
-        ground = self._ground
+        environment = self._ground
         answers: dict[tuple[Contender, int], list[dict[str, float]]] = {
             (contender, ms): [] for ms in round_trips_ms for contender in PATHS
         }
@@ -57,8 +58,8 @@ class Race:
             servers = {
                 contender: stack.enter_context(
                     BenchmarkServer(
-                        ground.new_directory(),
-                        ground.environment(contender, distance.port),
+                        environment.new_directory(),
+                        environment.variables(contender, distance.port),
                         processes=processes,
                         threads=THREADS,
                     )
@@ -75,13 +76,13 @@ class Race:
                         self._ask(contender, servers[contender], seed=number)
                     )
         for (contender, ms), rounds in answers.items():
-            self._keep(processes, contender.label, _spell_distance(ms), rounds)
+            self._keep(processes, contender.label, _format_distance(ms), rounds)
 
     def _warm_up(self, contender: Contender, server: BenchmarkServer) -> None:
         def look_up() -> int:
             return int(self._ask(contender, server, seed=0, seconds=WARM_SECONDS)["requests"])
 
-        if contender is NEAR:
+        if contender is L1:
             self.most_gets = max(self.most_gets, warm_up(self._ground, look_up))
         else:
             look_up()
@@ -92,8 +93,7 @@ class Race:
         answer: dict[str, float] = self._client.ask(
             "run",
             port=server.port,
-            path=PATHS[contender],
-            tokens=self._tokens,
+            requests=[format_request(PATHS[contender], token) for token in self._tokens],
             connections=THREADS * server.processes,
             seconds=seconds or self._plan.http_seconds,
             seed=seed,
@@ -103,20 +103,20 @@ class Race:
 
     def rate(self, processes: int, contender: Contender, ms: int) -> Series:
         """Return the requests per second of a contender's, the database so far away."""
-        return self.panels[RATE, processes].get(contender.label, _spell_distance(ms))
+        return self.panels[RATE, processes].get(contender.label, _format_distance(ms))
 
     def _keep(
         self, processes: int, label: str, column: str, rounds: list[dict[str, float]]
     ) -> None:
-        for figure in FIGURES:
-            panel = self.panels[figure, processes]
-            panel.add(label, column, [answer[figure] for answer in rounds])
+        for measurement in MEASUREMENTS:
+            panel = self.panels[measurement, processes]
+            panel.add(label, column, [answer[measurement] for answer in rounds])
 
 
-def spell_processes(count: int) -> str:
+def format_processes(count: int) -> str:
     """Return `2 worker processes`."""
     return f"{count} worker process{'es' if count > 1 else ''}"
 
 
-def _spell_distance(ms: int) -> str:
+def _format_distance(ms: int) -> str:
     return f"database {ms} ms away"

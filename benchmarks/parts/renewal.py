@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from benchmarks.contenders import NEAR, Contender
-from benchmarks.ground import Ground
+from benchmarks.contenders import L1, Contender
+from benchmarks.environment import Environment
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
 
@@ -26,30 +26,30 @@ REMARKS: Final = """
 - Early: a look-up near the end of a record's life loads it again with a probability that grows, and
   waits for it. In the background: a look-up in the last tenth has another thread do it. Both put
   the new record in the place of the very entry they found, or not at all.
-- Who is looked up rarely runs out under each of them, and is most of the misses. So usercache does
-  neither: a busy user waits once in {shipped} s for {load:.0f} ms.
+- The records of users that are looked up rarely run out under each of them, and are most of the
+  misses. So usercache does neither: a busy user waits once in {shipped} s for {load:.0f} ms.
 """.strip()
 SHIPPED_TTL_SECONDS: Final = 300
 
 
-def measure(ground: Ground, plan: Plan) -> Outcome:
+def measure(environment: Environment, plan: Plan) -> Outcome:
     """Make the same load each way, one way after the other."""
-    ground.flush_redis()
+    environment.flush_redis()
     contender = Contender(
-        NEAR.label,
+        L1.label,
         {"USERCACHE_TTL_SECONDS": str(TTL_SECONDS), "USERCACHE_AUDIT_SHARE": "0"},
         is_ours=True,
     )
     answers: dict[str, list[dict[str, Any]]] = {label: [] for label in WAYS}
     for label, way in WAYS.items():
         # One after the other: at once they would fill for each other.
-        with ground.start(contender) as child:
-            child.ask("wait_to_listen", patience_seconds=TTL_SECONDS)
+        with environment.start(contender) as child:
+            child.ask("wait_to_listen", wait_seconds=TTL_SECONDS)
             for number in range(plan.renewal_rounds + 1):
                 answer = child.ask(
                     "renew_under_load",
                     way=way,
-                    first=ground.first_id,
+                    first=environment.first_id,
                     count=USERS,
                     rate=RATE,
                     load_seconds=LOAD_SECONDS,

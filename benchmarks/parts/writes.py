@@ -1,10 +1,10 @@
-"""What a cache costs whoever saves a user."""
+"""What a cache costs a save of a user."""
 
 from contextlib import ExitStack
 from typing import Final
 
-from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, NEAR, PICKLED, Contender
-from benchmarks.ground import Ground
+from benchmarks.contenders import CACHALOT, CACHEOPS, DATABASE, L1, PICKLED, Contender
+from benchmarks.environment import Environment
 from benchmarks.measurement import shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.plan import Plan
@@ -13,7 +13,7 @@ USERS: Final = 500
 ALONE: Final = "no cache"
 CONTENDERS: Final[dict[str, tuple[Contender, str]]] = {
     ALONE: (DATABASE, "orm"),
-    NEAR.label: (NEAR, "usercache"),
+    L1.label: (L1, "usercache"),
     PICKLED.label: (PICKLED, "pickled"),
     CACHEOPS.label: (CACHEOPS, "orm"),
     CACHALOT.label: (CACHALOT, "orm"),
@@ -23,19 +23,19 @@ REMARKS: Final = """
   is not counted.
 - PostgreSQL writes nothing to disk here (`fsync=off`), so that the database's own part is smaller
   than in production, and the cache's share larger.
-- usercache's part: the barrier in Redis, one query for the identifiers, the trigger's row in the
-  outbox, the invalidation, and one statement that takes the row away again.
+- usercache's part: the write marker in Redis, the trigger's row in
+  the outbox, the invalidation, and one statement that takes the row away again.
 """.strip()
 
 
-def measure(ground: Ground, plan: Plan) -> Outcome:
+def measure(environment: Environment, plan: Plan) -> Outcome:
     """Save users of each contender's in turn, round by round."""
-    ground.flush_redis()
+    environment.flush_redis()
     times: dict[str, list[float]] = {label: [] for label in CONTENDERS}
-    known = {"first": ground.first_id, "count": USERS}
+    known = {"first": environment.first_id, "count": USERS}
     with ExitStack() as stack:
         children = {
-            label: stack.enter_context(ground.start(contender))
+            label: stack.enter_context(environment.start(contender))
             for label, (contender, _) in CONTENDERS.items()
         }
         for label, (_, lookup) in CONTENDERS.items():

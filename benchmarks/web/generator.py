@@ -63,19 +63,26 @@ class Connection:
         return True
 
 
+def format_request(path: str, token: str, *, method: str = "GET", body: str = "") -> str:
+    """Return a whole request; without a token it has none."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}"]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body.encode())}"]
+    return "\r\n".join((*lines, "", body))
+
+
 def run(
-    *, port: int, path: str, tokens: Sequence[str], connections: int, seconds: float, seed: int
+    *, port: int, requests: Sequence[str], connections: int, seconds: float, seed: int
 ) -> dict[str, float]:
     """Keep so many connections busy for so long, and return what came of it.
 
     `requests`, `seconds`, `p50_ms`, `p99_ms`, and the `cpu` that this process took, in cores.
     """
-    requests = [
-        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        for token in tokens
-    ]
-    Random(seed).shuffle(requests)
-    endless = cycle(requests)
+    shuffled = [request.encode() for request in requests]
+    Random(seed).shuffle(shuffled)
+    endless = cycle(shuffled)
     durations = array("d")
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):

@@ -16,12 +16,19 @@ class BenchmarkServer(WebServer):
     """granian with threads, as in production but without a log of its answers."""
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str], *, processes: int, threads: int
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        processes: int,
+        threads: int,
+        checkout: Path = PROJECT,
     ) -> None:
-        """Take its whole environment."""
+        """Take its whole environment, and where its code is."""
         super().__init__(directory, processes=processes)
         self._threads = threads
         self._variables = environment
+        self._checkout = checkout
 
     def _environment(self) -> Mapping[str, str]:
         return self._variables
@@ -31,5 +38,5 @@ class BenchmarkServer(WebServer):
         address = ("--host", HOST, "--port", str(self.port), "--http", "1", "--no-ws")
         workers = ("--workers", str(self.processes), "--blocking-threads", str(self._threads))
         keeping = ("--http1-header-read-timeout", KEEP_ALIVE_MILLISECONDS)
-        place = ("--working-dir", PROJECT)
+        place = ("--working-dir", self._checkout)
         return (sys.executable, "-m", "granian", *application, *address, *workers, *keeping, *place)

@@ -1,1 +1,1 @@
-"""The production server: granian, what it is told, and what must be right before it starts."""
+"""The production server: granian, its options, and the checks before it starts."""

@@ -1,4 +1,4 @@
-"""`python -m hiremebahamas.server`: see that all is right, then become granian."""
+"""`python -m hiremebahamas.server`: check and prepare, then become granian."""
 
 import argparse
 import os
@@ -12,12 +12,12 @@ from django.db import connections
 
 from hiremebahamas.environment import read_env_file
 from hiremebahamas.server import preparation
-from hiremebahamas.server.command_line import spell_command
+from hiremebahamas.server.command_line import format_command
 from hiremebahamas.server.options import ServerOptions, read_options
 
 
 def main() -> None:
-    """Prepare, and replace this process by granian; exit with a message where that can't be."""
+    """Prepare, and replace this process by granian; exit with a message if that fails."""
     parser = argparse.ArgumentParser(prog="python -m hiremebahamas.server", description=__doc__)
     parser.add_argument("--check", action="store_true", help="prepare, but don't serve")
     only_check = parser.parse_args().check
@@ -31,16 +31,16 @@ def main() -> None:
         preparation.check_address(options.address)
     except (preparation.NotReadyError, ImproperlyConfigured, CommandError) as error:
         sys.stderr.write(f"The server can't start. {error}\n")
-        # Another code than a crash's: to try again, as systemd would, does not help.
+        # Not a crash's exit code: a restart, as by systemd, would not help.
         sys.exit(os.EX_CONFIG)
     connections.close_all()
     sys.stderr.flush()
-    # Not in this process: granian forks, and by now there are threads and connections here.
-    os.execv(sys.executable, [sys.executable, *spell_command(options)])  # noqa: S606  # no shell is wanted
+    # Not in this process: granian forks, and this process has threads and connections by now.
+    os.execv(sys.executable, [sys.executable, *format_command(options)])  # noqa: S606  # no shell is wanted
 
 
 def prepare(options: ServerOptions) -> Iterator[str]:
-    """Check and prepare all that is needed, and yield what an operator should know.
+    """Check and prepare everything, and yield lines for the operator.
 
     Raises: NotReadyError, ImproperlyConfigured, CommandError.
     """
@@ -58,11 +58,12 @@ def prepare(options: ServerOptions) -> Iterator[str]:
 
 
 def describe(options: ServerOptions) -> Iterator[str]:
-    """Say what will run, and what PostgreSQL and Redis must be able to bear."""
+    """Yield what will run, and how many connections PostgreSQL and Redis must accept."""
     yield f"{options.workers} workers of {options.threads} threads."
     to_database = preparation.database_connections()
     if to_database is not None:
-        yield f"PostgreSQL must take {options.workers * to_database} connections."
+        # One more for the probe of a server that hangs.
+        yield f"PostgreSQL must take {options.workers * (to_database + 1)} connections."
         if to_database < options.threads:
             yield (
                 f"DATABASE_POOL_MAX_CONNECTIONS is {to_database}, less than the threads of a "
@@ -72,6 +73,7 @@ def describe(options: ServerOptions) -> Iterator[str]:
     if to_redis is None:
         yield "REDIS_URL is unset: each worker caches users for itself, for a few seconds."
     else:
+        to_redis += preparation.TRACKING_CONNECTIONS
         yield f"Redis must take {options.workers * to_redis} connections."
 
 

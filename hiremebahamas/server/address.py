@@ -1,4 +1,4 @@
-"""Where is served: an address and port, or a socket file; and whether it is free."""
+"""The address to serve on, a port or a socket file, and whether it is free."""
 
 import re
 import socket
@@ -20,9 +20,9 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Return what `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/web.sock` means.
+    """Parse `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/web.sock`.
 
-    Raises: ValueError for anything else; host names among it, which may mean several addresses.
+    Raises: ValueError for anything else, also for host names, which may mean several addresses.
     """
     if match := UNIX.fullmatch(text):
         return Address(path=match["path"])
@@ -33,9 +33,9 @@ def parse_address(text: str) -> Address:
 
 
 def try_address(address: Address) -> None:
-    """Listen for a moment; a socket file on which nobody listens any more is removed before.
+    """Listen briefly; remove a socket file without a listener before.
 
-    Raises: OSError if that can't be.
+    Raises: OSError if the address can't be used.
     """
     if not address.path:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET

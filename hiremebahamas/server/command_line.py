@@ -1,7 +1,7 @@
-"""What granian is told on its command line.
+"""granian's command line.
 
-granian rather than gunicorn: `GET /auth/verify` from a warm cache, with an access log, took it two
-thirds of the processor time (0.4 ms against 0.6).
+granian rather than gunicorn: for `GET /auth/verify` from a warm cache, with an access log, it needs
+two thirds of the processor time (0.4 ms against 0.6).
 """
 
 from pathlib import Path
@@ -11,34 +11,34 @@ from hiremebahamas.environment import BASE_DIR
 from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 
-# How long an idle connection is kept: longer than a proxy keeps it (docs/nginx.conf), lest it send
-# a request into a connection that is being closed. granian allows no more.
+# How long an idle connection is kept: longer than in the proxy (docs/nginx.conf), so that it sends
+# no request on a connection that is being closed. granian allows no more.
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
-# The proxy's user and ours have to be in one group.
+# The proxy's user and ours must share a group.
 SOCKET_PERMISSIONS: Final = "0o660"
 LOGGING: Final = Path(__file__).with_name("logging.json")
-# No query, which may hold emails, and no header: neither tokens nor what a client makes up.
+# No query, which may hold emails, and no header, which may hold tokens or anything a client sends.
 ACCESS_LOG: Final = '%(addr)s %(time)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).1f ms'
 
 
-def spell_command(options: ServerOptions) -> list[str]:
+def format_command(options: ServerOptions) -> list[str]:
     """Return the arguments of the interpreter."""
     return [
-        *("-m", "granian", "hiremebahamas.server.worker:application"),
+        *("-m", "hiremebahamas.server.supervisor", "hiremebahamas.server.worker:application"),
         *("--interface", "wsgi", "--working-dir", str(BASE_DIR)),
-        *_spell_address(options.address),
-        # HTTP/2 is the proxy's affair.
+        *_format_address(options.address),
+        # The proxy handles HTTP/2.
         *("--http", "1", "--no-ws"),
         *("--http1-header-read-timeout", str(KEEP_ALIVE_MILLISECONDS)),
         *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
         "--respawn-failed-workers",
-        # On SIGTERM nobody new is let in, and those who are inside may finish.
+        # On SIGTERM no connection is accepted, and open requests may finish.
         *("--workers-kill-timeout", str(options.stop_seconds)),
         *("--access-log", "--access-log-fmt", ACCESS_LOG, "--log-config", str(LOGGING)),
     ]
 
 
-def _spell_address(address: Address) -> tuple[str, ...]:
+def _format_address(address: Address) -> tuple[str, ...]:
     if address.path:
         return ("--uds", address.path, "--uds-permissions", SOCKET_PERMISSIONS)
     return ("--host", address.host, "--port", str(address.port))

@@ -1,4 +1,4 @@
-"""Where is served, by how many processes and threads: from the environment, else the machine."""
+"""Server options read from the environment, with defaults from the machine."""
 
 import os
 import sys
@@ -7,52 +7,50 @@ from typing import Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
+from hiremebahamas.environment import read_threads
 from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.variables import read_int, read_switch
 
 BIND_DEFAULT: Final = "127.0.0.1:8000"
-# A request under way may wait 15 s for the database (environment.py), and then for its answer's
-# reader.
+# An open request may wait for the database (DATABASE_TIMEOUT_SECONDS), and then for its client.
 STOP_SECONDS_DEFAULT: Final = 25
-# Where a machine has more processors, somebody should choose how many of them we take.
+# On a machine with more processors, the operator should choose how many to use.
 WORKERS_DEFAULT_MAX: Final = 16
 WORKERS_MAX: Final = 256
-THREADS_DEFAULT: Final = 4
-THREADS_MAX: Final = 256
 
 CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 """A container's own limit: microseconds of processor time, in how many. Source: cgroup v2."""
 
 
 class ServerOptions(NamedTuple):
-    """What may differ between machines."""
+    """The options that may differ between machines."""
 
     address: Address
     workers: int
     threads: int
     """Of each worker; each serves one request at a time."""
     stop_seconds: int
-    """How long requests under way may go on after SIGTERM."""
+    """How long open requests may continue after SIGTERM."""
     collects_static: bool
-    """Whether the static files are put in place at each start."""
+    """Whether the static files are collected at each start."""
 
 
 def read_options() -> ServerOptions:
-    """Return what the variables called WEB_... say.
+    """Read the WEB_… variables.
 
     Raises: ImproperlyConfigured, with what to do.
     """
     return ServerOptions(
         address=_read_address("WEB_BIND"),
         workers=read_int("WEB_WORKERS", _default_workers(), low=1, high=WORKERS_MAX),
-        threads=read_int("WEB_THREADS", THREADS_DEFAULT, low=1, high=THREADS_MAX),
+        threads=read_threads(),
         stop_seconds=read_int("WEB_STOP_SECONDS", STOP_SECONDS_DEFAULT, low=1, high=600),
         collects_static=read_switch("WEB_COLLECT_STATIC", default=True),
     )
 
 
 def count_processors(quota_file: Path = CPU_QUOTA) -> int:
-    """Return how many processors this process may use, its container's quota regarded."""
+    """Return how many processors this process may use, within its container's quota."""
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
         quota, period = quota_file.read_text().split()

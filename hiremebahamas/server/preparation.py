@@ -1,4 +1,4 @@
-"""What must be right before the server starts; each thing that isn't is said in full."""
+"""Checks before the server starts, each with a message that says what to do."""
 
 from collections.abc import Mapping
 from typing import Final, cast
@@ -20,8 +20,9 @@ REQUIRED: Final = {
     "DATABASE_URL": "as in postgres://user:password@host/name",
 }
 
-# The listener, the audit, and the delivery of figures.
-USERCACHE_THREADS: Final = 3
+# The audit and the metrics flusher; the tracking connection is in no pool.
+USERCACHE_THREADS: Final = 2
+TRACKING_CONNECTIONS: Final = 1
 
 
 class NotReadyError(Exception):
@@ -29,7 +30,7 @@ class NotReadyError(Exception):
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Make sure that nothing is left to a default that suits development only.
+    """Check that no variable is left to a default for development.
 
     Raises: NotReadyError naming all that is missing.
     """
@@ -41,12 +42,17 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 
 def check_settings(options: ServerOptions) -> None:
-    """Check what Django's own checks can't know of.
+    """Check settings that Django's own checks don't cover.
 
     Raises: NotReadyError.
     """
     if settings.DEBUG:
         raise NotReadyError("DEBUG shows errors to everybody. Unset it, or use: make run")
+    if "*" in settings.ALLOWED_HOSTS:
+        raise NotReadyError(
+            "ALLOWED_HOSTS=* lets a client choose the host name that links are made with. Set it "
+            "to the names that this is served under, as in www.example.com,example.com"
+        )
     if settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
         raise NotReadyError(
             "Every request would be redirected to HTTPS for ever: this server speaks HTTP, and "
@@ -64,7 +70,7 @@ def check_settings(options: ServerOptions) -> None:
 
 
 def check_migrations() -> str | None:
-    """Make sure that the database has what the code wants; return why it couldn't be asked.
+    """Check that all migrations are applied; return a warning if the database can't be reached.
 
     Raises: NotReadyError naming the migrations that aren't applied.
     """
@@ -83,7 +89,7 @@ def check_migrations() -> str | None:
 
 
 def collect_static_files() -> None:
-    """Put all static files where they are served from, under names that hold their hash.
+    """Collect all static files to where they are served from, with hashes in their names.
 
     Raises: NotReadyError.
     """
@@ -98,7 +104,7 @@ def collect_static_files() -> None:
 
 
 def check_address(address: Address) -> None:
-    """Make sure that nobody else serves there.
+    """Check that the address is free.
 
     Raises: NotReadyError.
     """
@@ -113,13 +119,13 @@ def check_address(address: Address) -> None:
 
 def redis_connections() -> int | None:
     """Return how many connections to Redis each worker may open; None without Redis."""
-    if not settings.USERCACHE_SHARED_ALIAS:
+    if not settings.USERCACHE_REDIS_ALIAS:
         return None
-    options = settings.CACHES[settings.USERCACHE_SHARED_ALIAS]["OPTIONS"]
+    options = settings.CACHES[settings.USERCACHE_REDIS_ALIAS]["OPTIONS"]
     return cast(int, options["CONNECTION_POOL_KWARGS"]["max_connections"])
 
 
 def database_connections() -> int | None:
-    """Return how many connections to PostgreSQL each worker may open; None for SQLite."""
+    """Return how many connections to PostgreSQL each worker's pool may open; None for SQLite."""
     pool = connection.settings_dict["OPTIONS"].get("pool")
     return pool["max_size"] if pool else None

@@ -1,4 +1,4 @@
-"""What each of granian's workers serves: the product; and how it ends."""
+"""The application that each of granian's workers serves, and how a worker ends."""
 
 import atexit
 import os
@@ -9,24 +9,25 @@ from multiprocessing.util import Finalize
 from threading import Thread
 from typing import Final
 
-from hiremebahamas.wsgi import application
-
-__all__ = ["application"]
+from hiremebahamas import wsgi
+from hiremebahamas.server.draining import DRAIN_SIGNAL, Draining
 
 PARENT_CHECK_SECONDS: Final = 1.0
 
 
 def end_with(parent: int) -> None:
-    """Ask this process to end, as on SIGTERM, once its parent is gone; blocks until then."""
+    """Wait until the parent is gone, then end this process as on SIGTERM."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-# What operators see of this process: after `python -m granian` it would be __main__.py.
+application: Final = Draining(wsgi.application)
+signal.signal(DRAIN_SIGNAL, application.begin)
+# The name operators see: after `python -m granian` it would be __main__.py.
 sys.argv[:] = ["granian"]
-# granian's workers are multiprocessing's, which end without the interpreter's own exit handlers:
-# what they had counted last would never be delivered.
+# granian's workers are multiprocessing's, which end without the interpreter's exit handlers: their
+# last counts would never be flushed.
 Finalize(None, atexit._run_exitfuncs, exitpriority=0)
-# A granian that is killed leaves them behind, on a port that its successor wants.
+# A killed granian leaves its workers behind, on the port that the next one needs.
 Thread(target=end_with, args=[os.getppid()], name="parent-watch", daemon=True).start()

@@ -26,9 +26,12 @@ def read_form(client: Client, path: str) -> dict[str, str]:
     fields = {}
     for tag in re.findall(r"<input [^>]+>", text):
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
-        is_off = attributes.get("type") in ("checkbox", "radio") and " checked" not in tag
+        is_switch = attributes.get("type") in ("checkbox", "radio")
+        is_off = is_switch and " checked" not in tag
         if "name" in attributes and attributes.get("type") != "submit" and not is_off:
-            fields[attributes["name"]] = html.unescape(attributes.get("value", "on"))
+            fields[attributes["name"]] = html.unescape(
+                attributes.get("value", "on" if is_switch else "")
+            )
     for name, value in re.findall(r'<textarea name="(\w+)"[^>]*>\s?([^<]*)</textarea>', text):
         fields[name] = html.unescape(value)
     return fields

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from tests.cast import client_of
+from tests.cast import Cast, client_of
 
 
 @pytest.fixture
@@ -34,6 +35,23 @@ def admin(dora: User) -> Client:
     """Dora's browser."""
     client = Client()
     client.force_login(dora)
+    return client
+
+
+@pytest.fixture
+def eve(cast: Cast) -> User:
+    """Eve, who is staff and may view, add, change and delete users and groups; no superuser."""
+    eve = cast.make("eve", is_admin=True)
+    models = ("user", "group")
+    eve.user_permissions.set(Permission.objects.filter(content_type__model__in=models))
+    return eve
+
+
+@pytest.fixture
+def helper(eve: User) -> Client:
+    """Eve's browser."""
+    client = Client()
+    client.force_login(eve)
     return client
 
 

@@ -39,6 +39,10 @@ PROFILE = {
     "location": "x",
 }
 PASSWORDS = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+EMAIL = {"email": "alice@example.com"}
+NEW_EMAIL = {"new_email": "alicia@example.com", "password": PASSWORD}
+RESET = {"token": "x", "new_password": NEW_PASSWORD}
+SESSION_ID = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
 TOKEN = {"refresh_token": "x.y.z"}
 
 ENDPOINTS = (
@@ -52,12 +56,20 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/login", CREDENTIALS, frozenset(CREDENTIALS), is_open=True),
     Endpoint("POST", "/auth/refresh", TOKEN, frozenset(TOKEN), is_open=True),
     Endpoint("POST", "/auth/logout", TOKEN, frozenset(TOKEN), is_open=True),
+    Endpoint("GET", "/auth/sessions"),
+    Endpoint("DELETE", "/auth/sessions"),
+    Endpoint("DELETE", f"/auth/sessions/{SESSION_ID}"),
     Endpoint("GET", "/auth/verify"),
     Endpoint("GET", "/auth/profile"),
     Endpoint("PUT", "/auth/profile", PROFILE),
     Endpoint("PATCH", "/auth/profile", PROFILE),
     Endpoint("POST", "/auth/upload-avatar"),
     Endpoint("POST", "/auth/change-password", PASSWORDS, frozenset(PASSWORDS)),
+    Endpoint("POST", "/auth/reset-password", EMAIL, frozenset(EMAIL), is_open=True),
+    Endpoint("POST", "/auth/reset-password/confirm", RESET, frozenset(RESET), is_open=True),
+    Endpoint("POST", "/auth/verify-email"),
+    Endpoint("POST", "/auth/change-email", NEW_EMAIL, frozenset(NEW_EMAIL)),
+    Endpoint("POST", "/auth/confirm-email", {"token": "x"}, frozenset({"token"}), is_open=True),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
     Endpoint("GET", "/users"),
     Endpoint("GET", "/users/1"),

@@ -1,14 +1,20 @@
 """Uploading a picture: the file, the row and the cache agree, whatever goes wrong."""
 
+import errno
 import io
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from accounts.avatars import _take_turn
 from accounts.models import User
 from accounts.parsers import MULTIPART_MAX_BYTES
 from tests.accounts.test_avatars import picture
@@ -78,6 +84,55 @@ def test_failure_leaves_the_old_picture(
         upload(as_alice, picture("PNG"))
     assert files(media) == [Path(first["avatar_url"]).name]
     assert as_alice.get("/auth/profile").json()["avatar_url"] == first["avatar_url"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errno.ENOSPC, (507, "storage_full")),
+        (errno.EDQUOT, (507, "storage_full")),
+        (errno.EACCES, (503, "storage_unavailable")),
+        (errno.EROFS, (503, "storage_unavailable")),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_file_that_cannot_be_written_leaves_nothing(
+    as_alice: APIClient,
+    media: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: int,
+    expected: tuple[int, str],
+) -> None:
+    """Not half of itself, and the old picture stays; the answer says why."""
+    _, first = upload(as_alice, picture("JPEG"))
+    chunks = ContentFile.chunks
+
+    def write_half(file: "ContentFile[bytes]", size: int | None = None) -> Iterator[bytes]:
+        yield next(iter(chunks(file, size)))[:100]
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(ContentFile, "chunks", write_half)
+    answer = upload(as_alice, picture("PNG"))
+    assert (answer[0], answer[1]["code"]) == expected
+    assert files(media) == [Path(first["avatar_url"]).name]
+    assert as_alice.get("/auth/profile").json()["avatar_url"] == first["avatar_url"]
+
+
+def test_picture_that_waits_too_long_is_a_503(
+    as_alice: APIClient, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the time after which to try again."""
+    monkeypatch.setattr("accounts.avatars.TURN_SECONDS", 0.01)
+    form = {"file": SimpleUploadedFile("me.jpg", picture("JPEG"))}
+    with _take_turn():
+        response = as_alice.post("/auth/upload-avatar", form, format="multipart")
+    assert (response.status_code, response.json()["code"]) == (503, "busy")
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_no_upload_needs_room_for_temporary_files(settings: Settings) -> None:
+    """Django would put larger ones on a disk, which may be full."""
+    assert settings.FILE_UPLOAD_MAX_MEMORY_SIZE == MULTIPART_MAX_BYTES
 
 
 @pytest.mark.parametrize("data", [b"", b"text", picture("GIF"), picture("PNG")[:-9]], ids=len)

@@ -6,11 +6,14 @@ import tracemalloc
 import zlib
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.exceptions import ValidationError
-from PIL import Image
+from hypothesis import strategies
+from PIL import Image, ImageCms
 
-from accounts.avatars import MAX_FILE_BYTES, MAX_PIXELS, prepare_avatar
+from accounts.avatars import MAX_FILE_BYTES, _take_turn, prepare_avatar
+from accounts.errors import Busy
 
 ORIENTATION, GPS, ARTIST = 0x0112, 0x8825, 0x013B
 ROTATED = 6  # shown turned by a quarter
@@ -104,7 +107,7 @@ def test_transparency_stays() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_metadata_is_dropped_and_the_picture_upright(kind: str) -> None:
-    """No place, no name, no profile; the camera's turn is carried out."""
+    """No place, no name, no profile; the camera's turn is drained."""
     source = picture(kind, exif=exif(ROTATED), icc_profile=b"profile " * 50)
     assert SECRET.encode() in source
     result = prepare_avatar(source)
@@ -196,8 +199,8 @@ def test_damage_anywhere_is_a_refusal_or_a_picture() -> None:
         png_header(13_000, 13_000),
         png_header(100_000, 100_000),
         png_header(2**31 - 1, 1),
-        png_header(1, 9000),
-        png_header(4096, MAX_PIXELS // 4096 + 1),
+        png_header(1, 16_385),
+        png_header(4096, 2561),
         # A WebP of 13000 x 13000 in a few bytes.
         b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00/\xc7\xf2\xb1\x0c\x07\x10\x11\x11\x88\x88\xfe\x07\x00",
     ],
@@ -206,7 +209,7 @@ def test_damage_anywhere_is_a_refusal_or_a_picture() -> None:
 def test_bombs_are_refused_by_their_header(bomb: bytes) -> None:
     """Without the memory that their pixels would take."""
     tracemalloc.start()
-    with pytest.raises(ValidationError, match="at most"):
+    with pytest.raises(ValidationError, match="takes too much"):
         prepare_avatar(bomb)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -218,8 +221,105 @@ def test_picture_that_takes_minutes_to_decode_is_refused() -> None:
     source = picture("JPEG", progressive=True)
     scan = source[source.rindex(b"\xff\xc4") : -2]
     assert prepare_avatar(source[:-2] + scan * 50 + source[-2:])
-    with pytest.raises(ValidationError, match="layers"):
+    with pytest.raises(ValidationError, match=r"takes too much|too many parts"):
         prepare_avatar(source[:-2] + scan * 5000 + source[-2:])
+
+
+def test_deep_greys_stay_grey() -> None:
+    """Sixteen bits become eight by leaving out the lower eight."""
+    deep = Image.new("I;16", (8, 8), 0x8000)
+    output = io.BytesIO()
+    deep.save(output, "PNG")
+    low, high = opened(prepare_avatar(output.getvalue())).convert("L").getextrema()
+    assert 0x7C <= low <= high <= 0x84  # type: ignore[operator]  # one band's
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_colours_are_converted_from_their_profile(kind: str) -> None:
+    """Red and blue change places by this one; a profile that is damaged is left out."""
+    profile = swapped_profile()
+    source = Image.new("RGB", (64, 64), (200, 30, 30))
+    output = io.BytesIO()
+    source.save(output, kind, icc_profile=profile)
+    red, _, blue = opened(prepare_avatar(output.getvalue())).convert("RGB").getpixel((32, 32))  # type: ignore[misc]  # three bands
+    assert blue > 2 * red
+    output = io.BytesIO()
+    source.save(output, kind, icc_profile=profile[:-300])
+    red, _, blue = opened(prepare_avatar(output.getvalue())).convert("RGB").getpixel((32, 32))  # type: ignore[misc]  # as above
+    assert red > 2 * blue
+
+
+def swapped_profile() -> bytes:
+    """Return sRGB with the tags of red and blue exchanged."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    names = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}
+    count = int.from_bytes(profile[128:132], "big")
+    table = b"".join(
+        names.get(profile[at : at + 4], profile[at : at + 4]) + profile[at + 4 : at + 12]
+        for at in range(132, 132 + 12 * count, 12)
+    )
+    return profile[:132] + table + profile[132 + 12 * count :]
+
+
+def test_orientation_is_read_behind_other_tags() -> None:
+    """In both byte orders, and nothing else of Exif is."""
+    for order in ("II*\0", "MM\0*"):
+        endian = "<" if order[0] == "I" else ">"
+        entries = [(0x010F, 2, 4, 0), (0x0112, 3, 1, ROTATED)]
+        packed = b"".join(
+            struct.pack(f"{endian}HHI", *e[:3]) + struct.pack(f"{endian}HH", e[3], 0)
+            for e in entries
+        )
+        tiff = order.encode() + struct.pack(f"{endian}IH", 8, 2) + packed + bytes(4)
+        assert opened(prepare_avatar(picture("JPEG", exif=b"Exif\0\0" + tiff))).size == (48, 64)
+
+
+SEEDS = [
+    picture("JPEG", (40, 30), exif=exif(ROTATED)),
+    picture("JPEG", (40, 30), progressive=True, subsampling="4:4:4"),
+    picture("JPEG", (40, 30), mode="CMYK"),
+    picture("PNG", (40, 30), icc_profile=swapped_profile()),
+    picture("PNG", (40, 30), mode="RGBA", exif=exif()),
+    picture("WEBP", (40, 30)),
+    picture("WEBP", (40, 30), mode="RGBA", lossless=True, exif=exif()),
+]
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(
+    seed=strategies.sampled_from(SEEDS),
+    edits=strategies.lists(
+        strategies.tuples(
+            strategies.integers(0, 5_000),
+            strategies.integers(0, 12),
+            strategies.binary(max_size=12),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_whatever_is_sent_is_a_refusal_or_a_picture(
+    seed: bytes, edits: list[tuple[int, int, bytes]]
+) -> None:
+    """Bytes changed, added and left out, in several places."""
+    data = seed
+    for position, left_out, added in edits:
+        at = position % len(data) if data else 0
+        data = data[:at] + added + data[at + left_out :]
+    try:
+        result = prepare_avatar(data)
+    except ValidationError:
+        return
+    assert max(opened(result).size) <= 512
+
+
+def test_one_picture_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload while another is decoded waits for a moment, and is then refused."""
+    monkeypatch.setattr("accounts.avatars.TURN_SECONDS", 0.01)
+    with _take_turn(), pytest.raises(Busy):
+        prepare_avatar(picture("JPEG"))
+    assert prepare_avatar(picture("JPEG"))
 
 
 def test_file_size_is_bounded() -> None:

@@ -11,6 +11,8 @@ from tests.accounts.endpoints import ENDPOINTS, WITH_BODY, Endpoint
 
 pytestmark = pytest.mark.django_db
 
+SHORT_BYTES = 400
+
 for_bodies = pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)
 
 
@@ -49,13 +51,22 @@ def test_wrong_method_is_a_405(as_alice: APIClient, endpoint: Endpoint) -> None:
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b"1" * 10_000,
+        b'{"email": 1, "email": 2}',
+        b'{"a": [{"b": 1, "b": 2}]}',
+        rb'{"\ud800": 1}',
+        rb'{"\ude3d\ud83d": 1}',
+        rb'{"a": [{"\udfff": 1}]}',
     ],
     ids=lambda body: repr(body[:10]),
 )
 def test_what_is_not_json_is_a_400(as_alice: APIClient, endpoint: Endpoint, body: bytes) -> None:
-    """Also if it is nested too deeply, or a number too long."""
+    """Also if it is nested too deeply, a number too long, a name given twice, or half a character.
+
+    The answer is short, whatever was sent.
+    """
     response = send(as_alice, endpoint, body)
     assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+    assert len(response.content) < SHORT_BYTES
 
 
 @for_bodies
@@ -101,6 +112,41 @@ def test_unknown_field_is_named(as_alice: APIClient, endpoint: Endpoint) -> None
     assert (response.status_code, set(response.json())) == (400, {"frist_name"})
     response = send(as_alice, endpoint, b'{"frist_name": 1}')
     assert set(response.json()) == {"frist_name"} | endpoint.required
+
+
+@for_bodies
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"x{n}" for n in range(60_000)],
+        ["x" * 900_000],
+        ["\x00" * 150_000],
+        ["\U0001f3dd" * 60_000],
+    ],
+    ids=["many", "long", "NULs", "islands"],
+)
+def test_answer_to_unknown_fields_is_short(
+    as_alice: APIClient, endpoint: Endpoint, names: list[str]
+) -> None:
+    """It names ten of them at most, and of a long one the beginning."""
+    response = send(as_alice, endpoint, json.dumps(dict.fromkeys(names, 1)).encode())
+    assert response.status_code == 400
+    assert len(set(response.json()) - endpoint.required) in (1, 10)
+    assert len(response.content) < 2_000
+
+
+def test_answer_to_unknown_parameters_is_short(as_alice: APIClient) -> None:
+    """As that to unknown fields."""
+    response = as_alice.get("/users", {f"x{n}": "1" for n in range(900)} | {"y" * 9_000: "1"})
+    assert (response.status_code, len(response.json())) == (400, 10)
+    response = as_alice.get("/users", {"y" * 9_000: "1"})
+    assert response.json() == {"y" * 64 + "…": ["There is no such field here. Leave it out."]}
+
+
+def test_emoji_in_a_name_is_text(as_alice: APIClient) -> None:
+    """Both halves of a surrogate pair are one character."""
+    response = send(as_alice, ENDPOINTS[0], rb'{"\ud83c\udfdd": 1}')
+    assert "\U0001f3dd" in response.json()
 
 
 @for_bodies

@@ -1,6 +1,7 @@
 """Every error that the schema shows is one that the API answers, and no other is."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 from django.db.models import F
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.administration import revoke_tokens
+from accounts.errors import Busy, StorageFull, StorageUnavailable
+from accounts.limits import SCOPES
 from accounts.models import LoginSession, User
 from accounts.schema.people import NEW_PASSWORD
-from accounts.sessions import refresh_session, start_session
+from accounts.sessions import log_out, refresh_session, start_session
 from accounts.tokens import AccessToken
 from hiremebahamas.errors import handle_exception
 from tests.cast import PASSWORD, token_of
@@ -42,14 +46,28 @@ BAD_BODIES: dict[str, dict[str, str]] = {
     "patch_profile": {"phone": "x", "frist_name": "Grace"},
     "change_password": {"current_password": "wrong", "new_password": NEW_PASSWORD},
     "close_account": {"password": "wrong"},
+    "ask_for_reset": {"email": "grace"},
+    "reset_password": {"token": "x", "new_password": NEW_PASSWORD},
+    "change_email": {"new_email": "grace.albury@example.com", "password": "wrong"},
+    "confirm_email": {"token": "x"},
 }
 BAD_QUERIES = {"list_users": "?page=0", "look_up_user": ""}
+TAKEN = {
+    "email": "alice@example.com",
+    "password": PASSWORD,
+    "first_name": "Alice",
+    "last_name": "Rolle",
+}
+SLOW = (
+    *("register", "login", "change_password", "close_account", "upload_avatar", "list_users"),
+    *("reset_password", "change_email"),
+)
 
 # The operation, the status, the body.
 Answer = tuple[str, int, str]
 
 
-def spell(operation: Operation, status: int | str, body: Any) -> Answer:
+def format_all(operation: Operation, status: int | str, body: Any) -> Answer:
     return operation.name, int(status), json.dumps(body, sort_keys=True)
 
 
@@ -58,7 +76,7 @@ def shown() -> Iterator[Answer]:
     for operation in OPERATIONS.values():
         for status, described in operation.description["responses"].items():
             for body in list_examples(described) if status >= "400" else ():
-                yield spell(operation, status, body)
+                yield format_all(operation, status, body)
 
 
 class Offender:
@@ -79,11 +97,11 @@ class Offender:
     ) -> Answer:
         """Send a request, and return what comes back."""
         operation = OPERATIONS[name]
-        path = operation.path.replace("{user_id}", "1000") + query
+        path = operation.path.format(user_id=1000, session_id=uuid.uuid4()) + query
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
         text = body if isinstance(body, str) else json.dumps(body)
         response: Any = self.client.generic(operation.method, path, text, kind, **headers)
-        return spell(operation, response.status_code, response.json())
+        return format_all(operation, response.status_code, response.json())
 
 
 def offend_everywhere(offender: Offender) -> Iterator[Answer]:
@@ -103,6 +121,7 @@ def offend_everywhere(offender: Offender) -> Iterator[Answer]:
 def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
     """Do what is wrong with one operation."""
     yield offender.offend("get_user")
+    yield offender.offend("end_session")
     yield offender.offend("look_up_user", query="?username=nobody")
     yield offender.offend("look_up_user", query="?email=bob@example.com")
     form = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nb\r\n--x--\r\n'
@@ -111,7 +130,7 @@ def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
     yield offender.offend("logout", {"refresh_token": "x.y.z"})
     yield offender.offend("refresh", {"refresh_token": "x.y.z"})
     used = {"refresh_token": start_session(user=user).refresh_token}
-    refresh_session(**used)
+    refresh_session(refresh_token=used["refresh_token"])
     LoginSession.objects.update(rotated_at=F("rotated_at") - LONGER_THAN_THE_GRACE)
     yield offender.offend("refresh", used)
     yield offender.offend("refresh", used)
@@ -124,25 +143,55 @@ def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[An
             yield offender.offend(operation.name, HTTP_AUTHORIZATION=header)
 
 
-def test_every_error_is_shown_as_it_is(alice: User, charlie: User) -> None:
-    """Each operation's 400, 401, 403, 404, 406, 413 and 415, word for word, and no other."""
+def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]:
+    """Do what is limited more often than that."""
+    once = dict.fromkeys(SCOPES, (1, 3600))
+    settings.AUTH_LIMITS = dict.fromkeys(settings.AUTH_LIMITS, once)
+    offender.offend("register", TAKEN)
+    yield offender.offend("register", TAKEN)
+    for _ in range(2):
+        yield offender.offend("login", {"email": "grace@example.com", "password": PASSWORD})
+        yield offender.offend("refresh", {"refresh_token": "x.y.z"})
+    yield offender.offend("change_password", BAD_BODIES["change_password"])
+    yield offender.offend("change_password", BAD_BODIES["change_password"])
+    yield offender.offend("close_account", BAD_BODIES["close_account"])
+    yield offender.offend("change_email", BAD_BODIES["change_email"])
+    offender.offend("ask_for_reset", {"email": "alice@example.com"})
+    yield offender.offend("ask_for_reset", {"email": "alice@example.com"})
+    yield offender.offend("ask_for_verification")
+    for name in ("confirm_email", "reset_password", "confirm_email"):
+        yield offender.offend(name, BAD_BODIES[name])
+    offender.offend("list_users")
+    yield offender.offend("list_users")
+
+
+def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Settings) -> None:
+    """Each operation's 400, 401, 403, 404, 406, 413, 415 and 429, word for word, and no other."""
     revoked = token_of(alice)
     alice = revoke_tokens(user_id=alice.pk)
-    nobody = AccessToken.mint(user_id=alice.pk + 1000, token_version=1)
+    pair = start_session(user=alice)
+    log_out(refresh_token=pair.refresh_token)
+    nobody = AccessToken.mint(user_id=alice.pk + 1000, token_version=1, session_id=uuid.uuid4())
     offender = Offender(alice)
     answers = {
         *offend_everywhere(offender),
         *offend_alone(offender, alice),
-        *offend_with_bad_tokens(offender, ["x", revoked, token_of(charlie), nobody]),
+        *offend_with_bad_tokens(
+            offender, ["x", revoked, token_of(charlie), nobody, pair.access_token]
+        ),
+        *offend_too_often(offender, settings),
     }
     assert answers == {answer for answer in shown() if answer[1] < 500}
 
 
-def test_a_lost_database_is_shown_as_it_is() -> None:
-    """For every operation, the same 503."""
-    response = handle_exception(OperationalError(), {})
-    assert response is not None
-    expected = {
-        spell(operation, response.status_code, response.data) for operation in OPERATIONS.values()
-    }
+def test_our_own_failures_are_shown_as_they_are() -> None:
+    """The same 503 without a database; of slow work, another; for pictures, one more and a 507."""
+    errors: list[tuple[str, Exception]] = [(name, OperationalError()) for name in OPERATIONS]
+    errors += [(name, Busy()) for name in SLOW]
+    errors += [("upload_avatar", refusal()) for refusal in (StorageUnavailable, StorageFull)]
+    expected = set[Answer]()
+    for name, error in errors:
+        response = handle_exception(error, {})
+        assert response is not None
+        expected.add(format_all(OPERATIONS[name], response.status_code, response.data))
     assert {answer for answer in shown() if answer[1] >= 500} == expected

@@ -75,6 +75,13 @@ def test_refusals_are_one_in_body_and_work(
     assert len(bodies) == 1
 
 
+def test_inactive_user_gets_no_session(charlie: User) -> None:
+    """A caller that forgets to check gets an error, not a pair of tokens."""
+    with pytest.raises(ValueError, match="not active"):
+        start_session(user=charlie)
+    assert not LoginSession.objects.exists()
+
+
 def test_good_login_is_one_hash_too(anybody: APIClient, alice: User, work: Counter[str]) -> None:
     """So that the answer alone tells, not the time to it."""
     anybody.post("/auth/login", {"email": alice.email, "password": PASSWORD})

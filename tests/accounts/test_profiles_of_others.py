@@ -1,9 +1,12 @@
 """What one user is shown of another, by id and by look-up."""
 
 import pytest
-from rest_framework.test import APIClient
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.test import APIClient, APIRequestFactory
 
 from accounts.models import User
+from accounts.serializers import LookupQuerySerializer
 from tests.accounts.test_directory import PUBLIC_FIELDS
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +116,43 @@ def test_unknown_username_is_a_404_or_found_as_spelt(
     """Never an error of ours; blanks around a name don't count."""
     response = as_alice.get(f"/users/lookup?username={value}")
     assert response.status_code == (200 if value == "bob%20" else 404)
+
+
+QUERY_STRINGS = (
+    *(
+        f"{name}={value}"
+        for name in ("username", "email", "phone")
+        for value in ("a", "0", "a.b-c_d~E9")
+    ),
+    *(
+        "username=",
+        "username=a&username=b",
+        "username=a&email=b",
+        "username",
+        "=",
+        "id=1",
+        "username=a&",
+    ),
+    *(
+        "username=%61",
+        "username=a+b",
+        "username=+a",
+        "username=%00",
+        "email=a@b.c",
+        "phone=%2B1242",
+    ),
+    *("USERNAME=a", "username=a;b", "username=a=b", "username=é", "username=%ED%A0%80", ""),
+)
+
+
+@pytest.mark.parametrize("query_string", QUERY_STRINGS)
+def test_a_plain_query_string_is_read_as_the_fields_read_it(query_string: str) -> None:
+    """Without them, and with the same result."""
+    request = Request(APIRequestFactory().get("/", QUERY_STRING=query_string))
+    by_fields = LookupQuerySerializer(data=request.query_params)
+    if by_fields.is_valid():
+        assert LookupQuerySerializer.read(request) == by_fields.validated_data
+    else:
+        with pytest.raises(ValidationError) as refused:
+            LookupQuerySerializer.read(request)
+        assert refused.value.detail == by_fields.errors

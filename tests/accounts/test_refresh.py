@@ -1,23 +1,27 @@
 """Refresh tokens are good once, and one used twice ends its session."""
 
 import threading
-from datetime import timedelta
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.administration import activate_user, deactivate_user, revoke_tokens, set_password
-from accounts.errors import SessionEnded
+from accounts.errors import SessionEnded, TokenReused
 from accounts.models import LoginSession, User
 from accounts.sessions import refresh_session, start_session
 from accounts.tokens import TokenPair, read_refresh_token
 from tests.cast import NEW_PASSWORD
-from tests.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
+from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +33,12 @@ def refresh(client: APIClient, token: str) -> Any:
 def let_time_pass(**fields: timedelta) -> None:
     """Move the sessions into the past instead of waiting."""
     LoginSession.objects.update(**{name: F(name) - delta for name, delta in fields.items()})
+
+
+def set_server_clock(monkeypatch: pytest.MonkeyPatch, seconds_ahead: float) -> None:
+    """Let this process's clock be that of a server that is ahead of the database."""
+    ahead = timedelta(seconds=seconds_ahead)
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + ahead)
 
 
 def test_refresh_returns_a_new_pair_that_works(
@@ -73,11 +83,48 @@ def test_token_used_again_after_the_grace_ends_the_session(
     """One of the two has stolen it, and neither gets on."""
     token = start_session(user=alice).refresh_token
     successor = refresh(anybody, token).json()["refresh_token"]
-    let_time_pass(rotated_at=timedelta(seconds=settings.AUTH_REFRESH_GRACE_SECONDS))
+    grace = timedelta(seconds=settings.AUTH_REFRESH_GRACE_SECONDS)
+    let_time_pass(rotated_at=grace + timedelta(milliseconds=1))
     again = refresh(anybody, token)
     assert (again.status_code, again.json()["code"]) == (401, "token_reused")
     assert refresh(anybody, successor).json()["code"] == "session_ended"
     assert not LoginSession.objects.exists()
+
+
+@pytest.mark.parametrize("seconds_ahead", [-6, 6])
+def test_servers_whose_clocks_differ_are_two_tabs(
+    alice: User, monkeypatch: pytest.MonkeyPatch, seconds_ahead: int
+) -> None:
+    """Within the grace by the database's clock, both make the very same token, at any server."""
+    token = start_session(user=alice).refresh_token
+    here = refresh_session(refresh_token=token)
+    set_server_clock(monkeypatch, seconds_ahead)
+    there = refresh_session(refresh_token=token)
+    assert there.refresh_token == here.refresh_token
+    after = refresh_session(refresh_token=there.refresh_token)
+    monkeypatch.undo()
+    assert refresh_session(refresh_token=there.refresh_token).refresh_token == after.refresh_token
+
+
+@pytest.mark.parametrize("days_ahead", [-1, 0, 1])
+def test_database_says_when_a_session_is_over(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, days_ahead: int
+) -> None:
+    """Neither sooner nor later, whatever the server's clock says; nor is it swept away before."""
+    over, live = (start_session(user=user).refresh_token for user in (alice, bob))
+    minute = timedelta(minutes=1)
+    LoginSession.objects.filter(user=alice).update(expires_at=Now() - minute)
+    LoginSession.objects.filter(user=bob).update(expires_at=Now() + minute)
+    set_server_clock(monkeypatch, days_ahead * 24 * 3600)
+    with pytest.raises(SessionEnded):
+        refresh_session(refresh_token=over)
+    for user in (alice, bob):
+        start_session(user=user)
+    assert LoginSession.objects.filter(user=alice).count() == 1
+    assert LoginSession.objects.filter(user=bob).count() == 2
+    refresh_session(refresh_token=live)
+    left = LoginSession.objects.filter(expires_at__gt=Now() + timedelta(days=14) - minute)
+    assert left.filter(expires_at__lt=Now() + timedelta(days=14) + minute).count() == 3
 
 
 def test_token_before_the_last_ends_the_session_at_once(anybody: APIClient, alice: User) -> None:
@@ -127,6 +174,29 @@ def test_reactivated_user_has_to_log_in_anew(anybody: APIClient, alice: User) ->
     assert refresh(anybody, token).json()["code"] == "session_ended"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"user_id": 1_000_000}, {"token_version": 2}, {"session_id": uuid.uuid4()}],
+    ids=["user", "version", "session"],
+)
+def test_signed_claims_must_fit_the_session(alice: User, changes: dict[str, Any]) -> None:
+    """A token with our signature that names another user, version or session ends nothing."""
+    claims = read_refresh_token(start_session(user=alice).refresh_token)
+    with pytest.raises(SessionEnded):
+        refresh_session(refresh_token=replace(claims, **changes).sign(issued_at=timezone.now()))
+    assert LoginSession.objects.get().token_hash == claims.token_hash
+
+
+def test_reuse_is_logged(alice: User, caplog: pytest.LogCaptureFixture) -> None:
+    """By the user's id, and without a token."""
+    token = start_session(user=alice).refresh_token
+    refresh_session(refresh_token=refresh_session(refresh_token=token).refresh_token)
+    with pytest.raises(TokenReused):
+        refresh_session(refresh_token=token)
+    assert f"user {alice.pk} was used twice" in caplog.text
+    assert token not in caplog.text
+
+
 def test_expired_session_is_over(anybody: APIClient, alice: User) -> None:
     """Even for a token whose own expiry says otherwise."""
     token = start_session(user=alice).refresh_token
@@ -135,7 +205,7 @@ def test_expired_session_is_over(anybody: APIClient, alice: User) -> None:
 
 
 def test_token_itself_is_nowhere_in_the_database(alice: User) -> None:
-    """The row has a hash of its id: whoever reads the table can't refresh."""
+    """The row has a hash of its id: reading the table doesn't let anybody refresh."""
     token = start_session(user=alice).refresh_token
     row = LoginSession.objects.values().get()
     assert token not in map(str, row.values())
@@ -168,7 +238,7 @@ def test_who_waited_for_the_row_looks_at_it_again(alice: User, settings: Setting
             wait_for_lock_waiters(2)
 
     def rotate() -> TokenPair:
-        assert is_held.wait(PATIENCE_SECONDS)
+        assert is_held.wait(WAIT_SECONDS)
         return refresh_session(refresh_token=token)
 
     held, *results = run_together([hold_the_row, rotate, rotate])
@@ -191,7 +261,7 @@ def test_revocation_during_a_refresh_wins(alice: User) -> None:
             wait_for_lock_waiters(1)
 
     def rotate() -> TokenPair:
-        assert revoked.wait(PATIENCE_SECONDS)
+        assert revoked.wait(WAIT_SECONDS)
         return refresh_session(refresh_token=token)
 
     held, result = run_together([revoke_slowly, rotate])

@@ -29,6 +29,7 @@ USER_FIELDS = {
     "location",
     "is_active",
     "is_admin",
+    "is_email_verified",
     "created_at",
     "updated_at",
 }
@@ -54,6 +55,7 @@ def test_registration_returns_tokens_and_the_user(anybody: APIClient) -> None:
         "avatar_url": "",
         "occupation": "",
         "location": "Nassau",
+        "is_email_verified": False,
         "is_active": True,
         "is_admin": False,
         "created_at": "",

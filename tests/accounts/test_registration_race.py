@@ -9,13 +9,14 @@ from django.core.exceptions import ValidationError
 from rest_framework.test import APIClient
 
 from accounts import services
+from accounts.devices import Device
 from accounts.identifiers import check_identifiers_free, save_with_free_identifiers
 from accounts.models import User
 from accounts.services import register_user
 from accounts.sessions import start_session
 from accounts.tokens import TokenPair
 from tests.cast import PASSWORD
-from tests.concurrency import PATIENCE_SECONDS, run_together, wait_for_lock_waiters
+from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,20 +47,20 @@ class Stage:
 
     def check(self, user: User) -> None:
         check_identifiers_free(user)
-        self._both_checked.wait(PATIENCE_SECONDS)
+        self._both_checked.wait(WAIT_SECONDS)
 
     def save(self, user: User) -> None:
         if user.first_name != self._first:
-            assert self._inserted.wait(PATIENCE_SECONDS)
+            assert self._inserted.wait(WAIT_SECONDS)
         save_with_free_identifiers(user)
 
-    def start_session(self, *, user: User) -> TokenPair:
+    def start_session(self, *, user: User, device: Device) -> TokenPair:
         if user.first_name == self._first:
             self._inserted.set()
             wait_for_lock_waiters(1)
             if self._fails:
                 raise RuntimeError("The first one fails after all.")
-        return start_session(user=user)
+        return start_session(user=user, device=device)
 
 
 def register_together(*forms: dict[str, Any]) -> list[Any]:
@@ -94,7 +95,7 @@ def test_the_second_gets_it_if_the_first_fails(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_over_http_one_gets_201_and_the_other_400() -> None:
-    """Whoever is first, on every database."""
+    """In either order, on every database."""
     forms = [FORMS["alice"], FORMS["bob"] | {"email": "ALICE@example.com"}]
     answers = run_together([partial(APIClient().post, "/auth/register", form) for form in forms])
     responses = [answer for answer in answers if not isinstance(answer, Exception)]

@@ -50,7 +50,9 @@ def test_no_secret_in_any_answer_or_log(
     change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     call("post", "/auth/change-password", change | {"current_password": NEW_PASSWORD})
     token = call("post", "/auth/change-password", change)["refresh_token"]
+    call("get", "/auth/sessions")
     call("post", "/auth/logout", {"refresh_token": token})
+    call("post", "/auth/login", {"email": "zoe@example.com", "password": NEW_PASSWORD})
     call("delete", "/auth/account", {"password": PASSWORD})
     call("delete", "/auth/account", {"password": NEW_PASSWORD})
     assert [answer.status_code for answer in answers].count(204) == 1

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("update_fields", [None, ["password"], ["password", "bio"]])
 def test_new_password_raises_it(alice: User, update_fields: list[str] | None) -> None:
-    """Saving a new password does, whoever saves it."""
+    """Saving a new password does, by whatever path."""
     alice.set_password(NEW_PASSWORD)
     alice.save(update_fields=update_fields)
     assert alice.token_version == 2
@@ -50,7 +50,7 @@ def weak_alice(alice: User) -> User:
 
 
 def test_hash_upgrade_at_login_leaves_it(weak_alice: User) -> None:
-    """A password hashed anew with stronger parameters is the same password."""
+    """A password hashed again with stronger parameters is the same password."""
     assert not weak_alice.check_password(NEW_PASSWORD)
     assert weak_alice.check_password(PASSWORD)
     weak_alice.refresh_from_db()

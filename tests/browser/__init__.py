@@ -1,1 +1,1 @@
-"""The admin's pages in a real browser: `make faces` runs these."""
+"""The admin's pages in a real browser: `make browser` runs these."""

@@ -11,7 +11,7 @@ from accounts.models import User
 from tests.browser.chromium import run_chromium
 from tests.browser.visitor import Visitor
 from tests.e2e.production_server import ProductionServer
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import WAIT_SECONDS
 
 
 class Arrive(Protocol):
@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch, run_chromium() as browser:
         # Playwright has an event loop in this thread, and Django would refuse it the database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=WAIT_SECONDS * 1000)
         yield browser
 
 

@@ -4,13 +4,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from accounts.models import User
+from tests.browser.busy_hour import make_up, own_totals
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import DASHBOARD, PHONE, Visitor
-from tests.marks import ROWS_STAY
-from usercache.process import PROCESS
-from usercache.users import get_user_by_id
 
-pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
+pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
+
+CUT_OFF = """
+    [...document.querySelectorAll("#content *:not(.visually-hidden)")]
+        .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1)
+        .map((part) => part.outerHTML)
+"""
+"""What is wider than the place it has; without elements inside a line, which have no width."""
 
 
 @pytest.mark.parametrize("is_phone", [False, True], ids=["desk", "phone"])
@@ -18,17 +23,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
 def test_pages_keep_nobody_out(
     arrive: Arrive, dora: User, alice: User, is_dark: bool, is_phone: bool
 ) -> None:
-    """The dashboard with figures and the question whether to clear; a phone cuts nothing off."""
+    """The dashboard with metrics and the question whether to clear; a phone cuts nothing off."""
     visitor = arrive(dora, is_dark=is_dark, is_phone=is_phone)
-    for _ in range(3):
-        get_user_by_id(alice.pk)
-    PROCESS.stop()
+    make_up(own_totals(), [alice.pk, dora.pk])
     for path in ("", f"clear/?user=id:{alice.pk}"):
         visitor.go(DASHBOARD + path)
         found = Axe().run(visitor.page)
         assert found.violations_count == 0, found.generate_report()
         if is_phone:
             assert visitor.page.evaluate("document.body.scrollWidth") <= PHONE["width"]
+            for fold in visitor.page.locator("details summary").all():
+                fold.click()
+            assert visitor.page.evaluate(CUT_OFF) == []
     assert visitor.complaints == []
 
 

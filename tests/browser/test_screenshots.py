@@ -10,18 +10,16 @@ from playwright.sync_api import Browser
 from pytest_django import Settings
 
 from accounts.models import User
-from tests.browser.busy_hour import make_up
+from tests.browser.busy_hour import make_up, own_totals
 from tests.browser.visitor import DASHBOARD, Visitor
-from tests.caches import PATIENCE, lead_shared_alias
+from tests.caches import WAIT, lead_shared_alias
 from tests.cast import token_of
 from tests.e2e.http_client import HttpClient
 from tests.e2e.production_server import ProductionServer
-from tests.marks import ROWS_STAY
 from tests.servers.redis_server import RedisServer
-from usercache.process import PROCESS, get_store
-from usercache.totals import Totals
+from usercache.runtime import RUNTIME
 
-pytestmark = [pytest.mark.browser, pytest.mark.redis, ROWS_STAY]
+pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 COLOURS = 64
 SMALLEST_BYTES = 5_000
@@ -34,13 +32,11 @@ def busy_server(
     """Run the product after two busy hours."""
     folders = [tmp_path_factory.mktemp(name) for name in ("redis", "web")]
     with RedisServer(folders[0], "--maxmemory", "100mb") as redis:
-        lead_shared_alias(settings, redis.url, **PATIENCE)
-        shared = get_store().shared
-        assert shared is not None
-        make_up(Totals(shared), [alice.pk, bob.pk, dora.pk])
-        PROCESS.stop()  # it is no part of the picture
+        lead_shared_alias(settings, redis.url, **WAIT)
+        make_up(own_totals(), [alice.pk, bob.pk, dora.pk])
+        RUNTIME.stop()  # it is no part of the picture
         variables = {"REDIS_URL": redis.url, "WEB_WORKERS": "2", "USERCACHE_AUDIT_SHARE": "0.1"}
-        variables |= {"USERCACHE_NEAR_MAX_ENTRIES": "1000"}
+        variables |= {"USERCACHE_L1_MAX_ENTRIES": "1000"}
         with ProductionServer(folders[1], variables=variables) as server:
             for user in (alice, bob, dora):
                 client = HttpClient(server.url, token=token_of(user))

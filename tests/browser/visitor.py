@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 from accounts.models import User
 from tests.cast import PASSWORD
 
-DASHBOARD = "/admin/usercache/dashboard/"
+DASHBOARD = "/admin/usercache_observability/dashboard/"
 WIDE = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)
 
@@ -39,7 +39,7 @@ class Visitor:
             java_script_enabled=has_scripts,
         )
         visitor = cls(context.new_page(), url)
-        visitor.page.on("console", visitor._hear)
+        visitor.page.on("console", visitor.hear)
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         visitor.go("/admin/")
         visitor.page.get_by_label("Email:").fill(user.email)
@@ -51,6 +51,7 @@ class Visitor:
         """Open a path of the site."""
         self.page.goto(self.url + path)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note what the console shows as an error or a warning."""
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.text} ({message.location['url']})")

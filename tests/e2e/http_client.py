@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -18,12 +19,12 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class HttpClient:
-    """Somebody with or without an access token, who opens a new connection for each request."""
+    """A client with or without an access token, with a new connection for each request."""
 
     url: str
     token: str = ""
     agent: str = "tests"
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = 60.0
 
     def having(self, token: str) -> Self:
         """Return the same client with this access token."""
@@ -37,6 +38,12 @@ class HttpClient:
         """Send JSON: `client.send("PUT", "/auth/profile", {"bio": "Cooks."})`."""
         return self._send(method, path, json.dumps(body).encode(), "application/json")
 
+    def send_chunks(self, method: str, path: str, body: object) -> Answer:
+        """Send JSON in chunks of seven bytes, without its length."""
+        data = json.dumps(body).encode()
+        chunks = (data[start : start + 7] for start in range(0, len(data), 7))
+        return self._send(method, path, chunks, "application/json")
+
     def upload(self, path: str, data: bytes) -> Answer:
         """Send a file as the form field `file`."""
         disposition = 'Content-Disposition: form-data; name="file"; filename="me.png"'
@@ -44,7 +51,9 @@ class HttpClient:
         form = head.encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode()
         return self._send("POST", path, form, f"multipart/form-data; boundary={BOUNDARY}")
 
-    def _send(self, method: str, path: str, data: bytes | None = None, kind: str = "") -> Answer:
+    def _send(
+        self, method: str, path: str, data: bytes | Iterable[bytes] | None = None, kind: str = ""
+    ) -> Answer:
         headers = {"User-Agent": self.agent, "Connection": "close"}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {"Content-Type": kind} if kind else {}

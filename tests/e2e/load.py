@@ -1,4 +1,4 @@
-"""Clients who keep asking, while something happens to the servers."""
+"""Clients that keep asking while something happens to the servers."""
 
 import threading
 from collections.abc import Sequence

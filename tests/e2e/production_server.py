@@ -4,12 +4,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
+from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.processes import environment
 from tests.servers.server import HOST
 from tests.servers.stack import PROJECT
-
-PATIENCE_SECONDS = 30
+from tests.waiting import WAIT_SECONDS
 
 
 class ProductionServer(WebServer):
@@ -17,7 +16,7 @@ class ProductionServer(WebServer):
 
     def wait(self) -> int:
         """Wait for its end, and return how it ended."""
-        return self._running().wait(PATIENCE_SECONDS)
+        return self._running().wait(WAIT_SECONDS)
 
     def _environment(self) -> Mapping[str, str]:
         own = {
@@ -27,7 +26,7 @@ class ProductionServer(WebServer):
             "WEB_BIND": f"{HOST}:{self.port}",
             "WEB_WORKERS": "1",
         }
-        return environment(**(PATIENCE_VARIABLES | own | self.variables))
+        return environment(**(WAIT_VARIABLES | own | self.variables))
 
     def _command(self) -> Sequence[str | Path]:
         return (sys.executable, "-m", "hiremebahamas.server")

@@ -1,4 +1,4 @@
-"""Who can write to a cache can't make the product believe what he writes."""
+"""The product believes no record that it hasn't signed itself."""
 
 import time
 import zlib
@@ -12,11 +12,11 @@ from rest_framework.test import APIClient
 from accounts.administration import deactivate_user
 from accounts.models import User
 from tests.cast import client_of
-from tests.e2e.raw_tiers import RawTier, decode
+from tests.e2e.raw_backends import RawBackend, decode
 from usercache.codec import HEADER_BYTES, RAW_DEFLATE, SHAPE_BYTES, Codec, get_codec
 from usercache.conf import conf
 from usercache.keys import ABSENT_USER, record_key
-from usercache.process import get_store
+from usercache.runtime import get_store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,45 +73,45 @@ FORGERIES: dict[str, Callable[[Found], bytes]] = {
 
 
 def test_forged_record_is_refused(
-    raw_tier: RawTier, bob: User, dora: User, as_bob: APIClient, subtests: pytest.Subtests
+    raw_backend: RawBackend, bob: User, dora: User, as_bob: APIClient, subtests: pytest.Subtests
 ) -> None:
     """Whatever is put under Bob's key, he stays who he is, and a sound record takes its place."""
     profile = as_bob.get("/auth/profile").json()
     assert client_of(dora).get(f"/users/{UNUSED_ID}").status_code == 404
     keys = [record_key(pk) for pk in (bob.pk, dora.pk, UNUSED_ID)]
-    entries = raw_tier.read()
+    entries = raw_backend.read()
     found = Found(keys[0], *(entries[key] for key in keys))
-    bobs_columns = decode(raw_tier)[found.key]
+    bobs_columns = decode(raw_backend)[found.key]
     for name, forge in FORGERIES.items():
         with subtests.test(name):
-            raw_tier.write(found.key, forge(found))
+            raw_backend.write(found.key, forge(found))
             assert as_bob.get(f"/users/lookup?email={dora.email}").status_code == 403
-            assert decode(raw_tier)[found.key] == bobs_columns
-            raw_tier.write(found.key, forge(found))
+            assert decode(raw_backend)[found.key] == bobs_columns
+            raw_backend.write(found.key, forge(found))
             assert as_bob.get("/auth/profile").json() == profile
 
 
 def test_forged_pointer_is_refused(
-    raw_tier: RawTier, bob: User, dora: User, as_bob: APIClient, subtests: pytest.Subtests
+    raw_backend: RawBackend, bob: User, dora: User, as_bob: APIClient, subtests: pytest.Subtests
 ) -> None:
-    """Whomever it leads to, the answer is the one who has that name."""
+    """Wherever it leads, the answer is the user with that name."""
     for held in (str(dora.pk), str(UNUSED_ID), "", "x", "\0", "-1", str(2**64)):
         with subtests.test(held):
-            raw_tier.write("user:username:bob", held.encode())
+            raw_backend.write("user:username:bob", held.encode())
             response = as_bob.get("/users/lookup?username=bob")
             assert (response.status_code, response.json()["id"]) == (200, bob.pk)
 
 
 def test_record_that_is_put_back_late_is_refused(
-    raw_tier: RawTier, bob: User, as_bob: APIClient, monkeypatch: pytest.MonkeyPatch
+    raw_backend: RawBackend, bob: User, as_bob: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record from before a deactivation is worth nothing once its time to live is over."""
     assert as_bob.get("/auth/verify").status_code == 200
     key = record_key(bob.pk)
-    old = raw_tier.read()[key]
+    old = raw_backend.read()[key]
     deactivate_user(user_id=bob.pk)
     assert as_bob.get("/auth/verify").status_code == 401
     later = time.time() + conf.USERCACHE_TTL_SECONDS + 1
-    monkeypatch.setattr(get_store()._reader, "_clock", lambda: later)
-    raw_tier.write(key, old)
+    monkeypatch.setattr(get_store(), "_clock", lambda: later)
+    raw_backend.write(key, old)
     assert as_bob.get("/auth/verify").status_code == 401

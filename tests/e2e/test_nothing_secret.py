@@ -12,7 +12,7 @@ from accounts.models import LoginSession, User
 from tests.accounts.test_registration import USER_FIELDS
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.e2e.http_client import HttpClient
-from tests.e2e.raw_tiers import RawRedis, RawTier, decode
+from tests.e2e.raw_backends import RawBackend, RawRedis, decode
 from tests.e2e.tour import LAST_LOGIN, Tour
 from tests.e2e.web_server import WebServer
 from tests.plugin import KEY_VARIABLES
@@ -20,7 +20,7 @@ from usercache.keys import record_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version"}
+CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version", "ended_sessions"}
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def find_secrets(tour: Tour, content: bytes) -> set[str]:
     return found | ({"last_login"} if msgspec.msgpack.encode(LAST_LOGIN) in content else set())
 
 
-def check_content(tier: RawTier) -> None:
+def check_content(backend: RawBackend) -> None:
     """Make sure that records are the rows' whitelisted columns, and pointers ids; and no more."""
     rows = {record_key(user.pk): user for user in User.objects.all()}
-    records = decode(tier)
+    records = decode(backend)
     assert records.keys() & rows.keys()
     for key, columns in records.items():
         if columns is None:
@@ -49,19 +49,19 @@ def check_content(tier: RawTier) -> None:
         else:
             assert columns.keys() == CACHED_COLUMNS
             assert columns.items() <= vars(rows[key]).items()
-    pointers = {held for key, held in tier.read().items() if key not in records}
+    pointers = {held for key, held in backend.read().items() if key not in records}
     assert pointers
     assert pointers <= {str(user.pk).encode() for user in rows.values()}
 
 
 def test_cache_holds_nothing_but_whitelisted_columns(
-    raw_tier: RawTier, tour: Tour, caplog: pytest.LogCaptureFixture
+    raw_backend: RawBackend, tour: Tour, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After all that users and admins can do; and no secret is in it, nor in the log."""
     caplog.set_level(logging.DEBUG)
     tour.walk()
-    check_content(raw_tier)
-    assert find_secrets(tour, raw_tier.read_everything()) == set()
+    check_content(raw_backend)
+    assert find_secrets(tour, raw_backend.read_everything()) == set()
     assert find_secrets(tour, caplog.text.encode()) == set()
 
 

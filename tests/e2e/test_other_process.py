@@ -11,16 +11,17 @@ from pytest_django import Settings
 from accounts.models import User
 from tests.accounts.admin_site import run_action
 from tests.accounts.test_avatars import picture
-from tests.caches import PATIENCE, lead_shared_alias
+from tests.caches import WAIT, lead_shared_alias
 from tests.cast import NEW_PASSWORD, PASSWORD, token_of
 from tests.e2e.every_process import Everywhere
 from tests.e2e.http_client import Answer, HttpClient
+from usercache.codec import get_codec
+from usercache.management.inspection import inspect_user
 from usercache.users import (
     get_user_by_email,
     get_user_by_id,
     get_user_by_phone,
     get_user_by_username,
-    inspect_user,
 )
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -34,9 +35,9 @@ LOOK_UPS = {
 
 
 @pytest.fixture(autouse=True)
-def _patience(settings: Settings) -> None:
+def _wait_policy(settings: Settings) -> None:
     """Wait for Redis here as the web server does, in a pool of connections of its own."""
-    lead_shared_alias(settings, f"{settings.REDIS_URL}#patient", **PATIENCE)
+    lead_shared_alias(settings, f"{settings.REDIS_URL}#patient", **WAIT)
 
 
 def look_up(user: User) -> User:
@@ -48,8 +49,8 @@ def look_up(user: User) -> User:
 
 
 def columns_of(user: User) -> dict[str, object]:
-    """Return the columns that this instance has."""
-    return {name: value for name, value in vars(user).items() if not name.startswith("_")}
+    """Return the columns that are cached."""
+    return {name: getattr(user, name) for name in get_codec().fields}
 
 
 def put_profile(client: HttpClient) -> Answer:
@@ -222,8 +223,8 @@ def test_identifier_that_moves_is_right_at_once(
     look_up_by, free, parking = LOOK_UPS[identifier]
     hers, his = getattr(alice, identifier), getattr(bob, identifier)
     values = (hers, his, free)
-    spelled = [value.replace("+", "%2B") for value in values]
-    assert owners(everywhere, as_dora, identifier, *spelled) == [alice.pk, bob.pk, 404]
+    formatted = [value.replace("+", "%2B") for value in values]
+    assert owners(everywhere, as_dora, identifier, *formatted) == [alice.pk, bob.pk, 404]
     for hers_now, his_now, expected in [
         (free, hers, [bob.pk, 404, alice.pk]),
         (hers, free, [alice.pk, 404, bob.pk]),
@@ -231,6 +232,6 @@ def test_identifier_that_moves_is_right_at_once(
     ]:
         with transaction.atomic():
             assign(identifier, (alice, parking), (bob, his_now), (alice, hers_now))
-        assert owners(everywhere, as_dora, identifier, *spelled) == expected
+        assert owners(everywhere, as_dora, identifier, *formatted) == expected
         found = [look_up_by(value) for value in values]
         assert [404 if user is None else user.pk for user in found] == expected

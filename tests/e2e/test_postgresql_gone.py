@@ -1,7 +1,5 @@
-"""PostgreSQL goes and comes back: who is in the cache hardly notices, and writes say why not."""
+"""PostgreSQL goes and comes back: users in the cache are served, and writes say why not."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,32 +8,15 @@ import pytest
 from tests.cast import PASSWORD
 from tests.e2e.every_process import Everywhere
 from tests.e2e.http_client import HttpClient
-from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
-from tests.processes import environment
+from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLServer
-from tests.servers.stack import PROJECT
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 
 ZOE = {"email": "zoe@example.com", "password": PASSWORD, "first_name": "Zoe", "last_name": "Rolle"}
 YVES = ZOE | {"email": "yves@example.com", "first_name": "Yves"}
-MIGRATE_SECONDS = 60
 METRICS_TOKEN = "conch-salad-" * 3
-
-
-@pytest.fixture
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLServer]:
-    """Run a PostgreSQL of this test's own, with the product's tables."""
-    with PostgreSQLServer(tmp_path_factory.mktemp("postgresql")) as server:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=PROJECT,
-            env=environment(DATABASE_URL=server.url),
-            check=True,
-            timeout=MIGRATE_SECONDS,
-        )
-        yield server
 
 
 @pytest.fixture
@@ -49,7 +30,7 @@ def web_server(
         "USERCACHE_METRICS_TOKEN": METRICS_TOKEN,
     }
     directory = tmp_path_factory.mktemp("web")
-    with WebServer(directory, "--preload", variables=variables | PATIENCE_VARIABLES) as server:
+    with WebServer(directory, "--preload", variables=variables | WAIT_VARIABLES) as server:
         yield server
 
 

@@ -14,16 +14,16 @@ import pytest
 from accounts.models import User
 from tests.cast import PASSWORD, token_of
 from tests.e2e.http_client import HttpClient
-from tests.e2e.production_server import PATIENCE_SECONDS, ProductionServer
+from tests.e2e.production_server import ProductionServer
 from tests.servers.server import HOST
-from tests.waiting import wait_until
+from tests.waiting import WAIT_SECONDS, wait_until
 
 # What it is made for; once is enough, since it takes seconds to start.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 def fetch(url: str) -> http.client.HTTPResponse:
-    response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)
+    response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=WAIT_SECONDS)
     return response
 
 
@@ -36,7 +36,10 @@ def begin_login(connection: socket.socket, body: bytes) -> None:
 
 
 def test_the_production_server(alice: User, tmp_path: Path) -> None:
-    """Serve users and static files, log no secret, and on SIGTERM finish what is under way."""
+    """Serve users and static files, read bodies in chunks, log no secret.
+
+    On SIGTERM finish what is under way.
+    """
     token = token_of(alice)
     with ProductionServer(tmp_path) as server:
         client = HttpClient(server.url, token)
@@ -44,13 +47,15 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
             assert client.get("/auth/verify") == (200, {"valid": True, "user_id": alice.pk})
         client.get(f"/users/lookup?email={alice.email}")
         client.get("/nope%0aforged%22")
+        chunked = client.send_chunks("PUT", "/auth/profile", {"bio": "Cooks."})
+        assert (chunked.status, chunked.body["bio"]) == (200, "Cooks.")
 
         page = fetch(f"{server.url}/api/docs").read().decode()
         [script] = re.findall(r'src="(/static/api_docs/[^"]+)"', page)
         assert "immutable" in fetch(server.url + script).headers["Cache-Control"]
 
         body = json.dumps({"email": alice.email, "password": PASSWORD}).encode()
-        with socket.create_connection((HOST, server.port), PATIENCE_SECONDS) as connection:
+        with socket.create_connection((HOST, server.port), WAIT_SECONDS) as connection:
             begin_login(connection, body)
             os.kill(server.pid, signal.SIGTERM)
             wait_until(lambda: "Shutting down" in server.read_log(), "it has heard")

@@ -15,7 +15,7 @@ from tests.e2e.web_server import WebServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PACKAGE = "hiremebahamas_client"
-GENERATE_SECONDS = 60
+GENERATE_SECONDS = 180
 
 ImportPart = Callable[[str], Any]
 

@@ -199,3 +199,23 @@ def test_closed_account_is_refused_in_every_process(
     again = anybody.send("POST", "/auth/login", CREDENTIALS)
     assert refusal(again) == (401, "invalid_credentials")
     assert not User.objects.get(email=ZOE["email"]).is_active
+
+
+def test_body_in_chunks_is_read(as_alice: HttpClient) -> None:
+    """As clients send one whose length they don't know yet."""
+    status, body = as_alice.send_chunks("PATCH", "/auth/profile", {"bio": "Cooks, and dives."})
+    assert (status, body["bio"]) == (200, "Cooks, and dives.")
+
+
+def test_ended_session_is_refused_in_every_process(
+    everywhere: Everywhere, anybody: HttpClient, as_zoe: HttpClient, login: Any
+) -> None:
+    """With its user warm in all of them, the first request of each after the end; no other dies."""
+    other = anybody.having(anybody.send("POST", "/auth/login", CREDENTIALS).body["access_token"])
+    assert everywhere(as_zoe, "/auth/verify").status == 200
+    sessions = other.get("/auth/sessions").body["results"]
+    [hers] = [session["id"] for session in sessions if not session["is_current"]]
+    assert other.send("DELETE", f"/auth/sessions/{hers}", {}).status == 204
+    refused = everywhere(as_zoe, "/auth/verify")
+    assert (refused.status, refused.body["code"]) == (401, "session_ended")
+    assert everywhere(other, "/auth/verify").status == 200

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
+from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.test import APIClient
@@ -57,8 +58,8 @@ class Tour:
 
     def _note_token(self, token: str) -> None:
         claims = UntypedToken(token).payload  # type: ignore[arg-type]  # annotated as if decoded
+        # Not the session's id, which opens nothing: ended ones are in their user's record.
         self.secrets |= {token, *token.split("."), claims["jti"]}
-        self.secrets |= {claims["sid"]} if "sid" in claims else set()
 
     def _note_rows(self) -> None:
         self.secrets.update(User.objects.values_list("password", flat=True))
@@ -75,16 +76,38 @@ class Tour:
         second = self._call("post", "/auth/refresh", {"refresh_token": first})["refresh_token"]
         self._call("post", "/auth/refresh", {"refresh_token": second})
         self._call("post", "/auth/refresh", {"refresh_token": first}, expect=401)
+        self._call("get", "/auth/verify", expect=401)
+        self._call("post", "/auth/login", credentials)
         self._look_around(user)
+        self._recover(credentials)
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
         self._call("post", "/auth/change-password", change)
         token = self._call("post", "/auth/login", new_credentials)["refresh_token"]
         self._call("post", "/auth/logout", {"refresh_token": token})
+        self._call("get", "/auth/verify", expect=401)
+        for path in ("/auth/sessions", "/auth/sessions/{id}"):
+            self._call("post", "/auth/login", new_credentials)
+            sessions = self._call("get", "/auth/sessions")["results"]
+            own = next(session["id"] for session in sessions if session["is_current"])
+            self._call("delete", path.format(id=own), expect=204)
+        self._call("post", "/auth/login", new_credentials)
         self._look_around(user)
         if form is not FORMS[0]:
             self._call("delete", "/auth/account", {"password": PASSWORD}, expect=400)
             self._call("delete", "/auth/account", {"password": NEW_PASSWORD}, expect=204)
             self._call("get", "/auth/verify", expect=401)
+
+    def _recover(self, credentials: dict[str, str]) -> None:
+        self._call("post", "/auth/verify-email", expect=202)
+        self._call("post", "/auth/confirm-email", {"token": read_token()})
+        new = {"new_email": f"new-{credentials['email']}", "password": PASSWORD}
+        self._call("post", "/auth/change-email", new, expect=202)
+        self._call("post", "/auth/reset-password", {"email": credentials["email"]}, expect=202)
+        reset = {"token": read_token(), "new_password": PASSWORD}
+        self._call("post", "/auth/confirm-email", {"token": reset["token"]}, expect=400)
+        self._call("post", "/auth/reset-password/confirm", reset)
+        self.secrets |= {reset["token"]}
+        self._call("post", "/auth/login", credentials)
 
     def _look_around(self, user: Any) -> None:
         for _ in range(2):  # cold, then warm
@@ -126,3 +149,9 @@ class Tour:
         assert browser.post(page(other, "delete"), {"post": "yes"}).status_code == 302
         self._call("get", f"/users/{other.pk}", expect=404)
         self._call("get", f"/users/{user.pk}")
+
+
+def read_token(number: int = -1) -> str:
+    """Return the token of a message, the last one being -1."""
+    token: str = mail.outbox[number].body.split("\n\n")[1]
+    return token

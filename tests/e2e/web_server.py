@@ -1,4 +1,4 @@
-"""The product in several processes, under gunicorn, which tells who of them answered."""
+"""The product in several processes, under gunicorn, which tells which of them answered."""
 
 import http.client
 import re
@@ -11,12 +11,12 @@ from tests.servers.server import HOST, Server
 from tests.servers.stack import PROJECT
 
 THREADS = 4
-READY_SECONDS = 5
+READY_SECONDS = 30
 ANSWER_FORMAT = "answered %(s)s by %(p)s to %(a)s"
 # As it is by default in production, and not in the tests' own process.
-NEAR_VARIABLES = {"USERCACHE_NEAR_MAX_ENTRIES": "10000"}
-# For tests of something else: a machine that is slow for a moment is no Redis that hangs.
-PATIENCE_VARIABLES = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "10"}
+L1_VARIABLES = {"USERCACHE_L1_MAX_ENTRIES": "10000"}
+# For tests of something else: a machine that is slow for a moment is no server that hangs.
+WAIT_VARIABLES = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "10", "DATABASE_TIMEOUT_SECONDS": "30"}
 
 
 class WebServer(Server):
@@ -55,7 +55,7 @@ class WebServer(Server):
 
     def _environment(self) -> Mapping[str, str]:
         pool = {"DATABASE_POOL_MAX_CONNECTIONS": str(THREADS)}
-        return environment(**(pool | NEAR_VARIABLES | self.variables))
+        return environment(**(pool | L1_VARIABLES | self.variables))
 
     def _command(self) -> Sequence[str | Path]:
         address = ("--bind", f"{HOST}:{self.port}", "--no-control-socket")

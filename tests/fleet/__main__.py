@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fleet.director import play
-from tests.fleet.figures import Figures
 from tests.fleet.fleet import Fleet
+from tests.fleet.result import Result
 from tests.fleet.scenarios import SCENARIOS, Scenario
-from tests.fleet.table import spell_table
+from tests.fleet.table import format_table
 
 NAMES = {scenario.name: scenario for scenario in SCENARIOS}
 PREFIX = "hiremebahamas-fleet-"
@@ -24,23 +24,26 @@ def main() -> int:
     """Play, print, and return 1 if a promise was broken."""
     options = _parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, _leave)
-    runs: list[Figures] = []
+    runs: list[Result] = []
     broken: dict[str, list[str]] = {}
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as root, Fleet(Path(root)) as fleet:
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX) as root,
+        Fleet(Path(root), is_pooled=options.pooled) as fleet,
+    ):
         for name in options.scenario or NAMES:
             _say(f"{name} …")
             scenario = NAMES[name]
-            figures = _play(fleet, scenario, options)
-            runs.append(figures)
-            broken[scenario.name] = list(scenario.promise.broken(figures))
-    _say(spell_table(runs))
+            result = _play(fleet, scenario, options)
+            runs.append(result)
+            broken[scenario.name] = list(scenario.promise.broken(result))
+    _say(format_table(runs))
     for name, sentences in broken.items():
         for sentence in sentences[:SHOWN_SENTENCES]:
             _say(f"{name}: {sentence}")
         if len(sentences) > SHOWN_SENTENCES:
             _say(f"{name}: and {len(sentences) - SHOWN_SENTENCES} more")
         if sentences:
-            _say(f"To repeat it: {NAMES[name].spell_command(options.seconds, options.seed)}")
+            _say(f"To repeat it: {NAMES[name].format_command(options.seconds, options.seed)}")
     if options.json:
         rows = [run.as_row() | {"broken": broken[run.scenario]} for run in runs]
         report = {"seed": options.seed, "scenarios": rows}
@@ -48,7 +51,7 @@ def main() -> int:
     return 1 if any(broken.values()) else 0
 
 
-def _play(fleet: Fleet, scenario: Scenario, options: argparse.Namespace) -> Figures:
+def _play(fleet: Fleet, scenario: Scenario, options: argparse.Namespace) -> Result:
     return play(
         fleet,
         scenario,
@@ -75,7 +78,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=100_000,
         help="go on with the calm one until there were so many (default: 100000)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument(
+        "--pooled", action="store_true", help="with a PgBouncer in front of PostgreSQL"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
     return parser.parse_args(arguments)
 
 

@@ -1,19 +1,19 @@
-"""Visitors who close accounts, and try whether anybody still lets those in."""
+"""A thread that closes accounts and checks that every server refuses their tokens."""
 
 import time
 from http import HTTPStatus
 
 import psycopg
 
+from tests.fleet.environment import LOCAL_TTL_SECONDS
 from tests.fleet.instance import Instance
-from tests.fleet.surroundings import LOCAL_TTL_SECONDS
 from tests.fleet.users import Person
 from tests.fleet.visitor import Visitor
 from tests.fleet.worker import Worker
 
 PAUSE_SECONDS = 0.2
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 2 * LOCAL_TTL_SECONDS
+WAIT_SECONDS = 2 * LOCAL_TTL_SECONDS
 """How long a server may go on letting somebody in before we stop asking it."""
 
 
@@ -27,7 +27,7 @@ class Closer(Worker):
 
     def step(self) -> None:
         """Close one account and knock at every server."""
-        self.stage.ended.wait(PAUSE_SECONDS)
+        self.state.ended.wait(PAUSE_SECONDS)
         try:
             [person] = self._users.create(1)
         except psycopg.OperationalError:  # away; its end is somebody else's to notice
@@ -54,11 +54,11 @@ class Closer(Worker):
 
     def _knock(self, person: Person, instance: Instance, acknowledged_at: float) -> None:
         while True:
-            was_disturbed = self.stage.is_disturbed
+            was_disturbed = self.state.is_disturbed
             answer = self.visitor.ask("GET", "/auth/verify", person, at=instance)
             if answer is None or answer.status != HTTPStatus.OK:
                 return
             seconds = answer.began - acknowledged_at
             self.visitor.note_stale("admission", seconds, instance, was_disturbed=was_disturbed)
-            if seconds > PATIENCE_SECONDS or self.stage.ended.wait(POLL_SECONDS):
+            if seconds > WAIT_SECONDS or self.state.ended.wait(POLL_SECONDS):
                 return

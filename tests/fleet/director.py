@@ -9,18 +9,18 @@ from random import Random
 
 from tests.fleet.closer import Closer
 from tests.fleet.faults import heal
-from tests.fleet.figures import Figures
 from tests.fleet.fleet import Fleet
 from tests.fleet.openings import Openings
 from tests.fleet.outsider import Outsider
 from tests.fleet.reader import Reader
 from tests.fleet.recovery import wait_until_recovered
+from tests.fleet.result import Result
+from tests.fleet.run_state import RunState
 from tests.fleet.scenarios import Scenario
-from tests.fleet.stage import Stage
 from tests.fleet.tally import Tally
 from tests.fleet.visitor import Visitor
 from tests.fleet.worker import Worker
-from tests.fleet.writer import Clerk, Owner
+from tests.fleet.writer import BackgroundWriter, Owner
 
 READERS = 4
 WRITERS = 3
@@ -29,19 +29,19 @@ AFTER_SHARE = 0.3
 POLL_SECONDS = 0.01
 
 
-def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: int = 0) -> Figures:
+def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: int = 0) -> Result:
     """Play a scenario in about so many seconds, longer until there were that many reads.
 
     The same seed makes every visitor choose the same users and servers, in the same order; whose
     turn it is remains the machine's choice.
     Raises: AssertionError where a server did not recover in time.
     """
-    stage = Stage(fleet, Random(seed))
+    state = RunState(fleet, Random(seed))
     for instance in fleet.instances:
         instance.is_cut_off = False
     fleet.flush()
-    own, openings = Visitor(stage, stage.random), Openings(stage)
-    workers = _hire(stage)
+    own, openings = Visitor(state, state.random), Openings(state)
+    workers = _hire(state)
     began = time.monotonic()
     recovery_seconds: float | None = None
     with ThreadPoolExecutor(len(workers)) as pool, closing(own):
@@ -52,24 +52,24 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
             for step in scenario.steps:
                 _wait(work, partial(_is_past, began + step.at * seconds))
                 openings.look()
-                stage.is_disturbed = True
-                step.do(stage)
+                state.is_disturbed = True
+                step.do(state)
             if scenario.steps:
                 last_step_at = time.monotonic()
                 wait_until_recovered(own)
                 recovery_seconds = time.monotonic() - last_step_at
                 openings.look()
-                stage.is_disturbed = stage.is_redis_away = stage.is_database_away = False
+                state.is_disturbed = state.is_redis_away = state.is_database_away = False
             end = max(began + seconds, time.monotonic() + AFTER_SHARE * seconds)
             _wait(work, lambda: _is_past(end) and _count_reads(workers) >= reads)
         finally:
-            stage.ended.set()
+            state.ended.set()
             openings.look()
-            heal(stage)
+            heal(state)
         for future in work:
             future.result()
     tally = Tally.total([own.tally, *(worker.tally for worker in workers)])
-    return Figures(
+    return Result(
         scenario.name,
         tally,
         seconds=time.monotonic() - began,
@@ -78,22 +78,22 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
     )
 
 
-def _hire(stage: Stage) -> list[Worker]:
+def _hire(state: RunState) -> list[Worker]:
     def visitor() -> Visitor:
-        return Visitor(stage, Random(stage.random.getrandbits(64)))
+        return Visitor(state, Random(state.random.getrandbits(64)))
 
-    busy = stage.fleet.busy
+    busy = state.fleet.busy
     return [
         *(Reader(visitor()) for _ in range(READERS)),
         *(Owner(visitor(), busy[n::WRITERS]) for n in range(1, WRITERS)),
-        Clerk(visitor(), busy[::WRITERS]),
+        BackgroundWriter(visitor(), busy[::WRITERS]),
         Closer(visitor()),
         Outsider(visitor()),
     ]
 
 
-def _is_past(moment: float) -> bool:
-    return time.monotonic() >= moment
+def _is_past(seconds: float) -> bool:
+    return time.monotonic() >= seconds
 
 
 def _count_reads(workers: Sequence[Worker]) -> int:
@@ -101,6 +101,6 @@ def _count_reads(workers: Sequence[Worker]) -> int:
 
 
 def _wait(work: Sequence["Future[None]"], is_over: Callable[[], bool]) -> None:
-    # Until the scenario's next moment; at once if a worker has failed.
+    # Until the scenario's next step; at once if a worker has failed.
     while not is_over() and not any(future.done() for future in work):
         time.sleep(POLL_SECONDS)

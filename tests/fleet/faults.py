@@ -1,8 +1,12 @@
 """What can happen to the fleet, and how each of it ends."""
 
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from functools import partial
 
-from tests.fleet.stage import Stage
+from tests.fleet.instance import Instance
+from tests.fleet.run_state import RunState
+from tests.fleet.visitor import Visitor
 from tests.waiting import wait_until
 
 SLOW_SECONDS = 0.02
@@ -16,88 +20,93 @@ JUNK_BATCH = 64
 UNLIMITED = 0
 
 
-def kill_redis(stage: Stage) -> None:
+def kill_redis(state: RunState) -> None:
     """End Redis with SIGKILL; what it held is lost."""
-    _cut_off_everybody(stage)
-    stage.fleet.redis.kill()
+    _cut_off_everybody(state)
+    state.fleet.redis.kill()
 
 
-def start_redis(stage: Stage) -> None:
+def start_redis(state: RunState) -> None:
     """Start it again, empty, at its old port."""
-    stage.fleet.redis.start()
+    state.fleet.redis.start()
 
 
-def hang_redis(stage: Stage) -> None:
-    """Let Redis answer nobody, with all it holds."""
-    _cut_off_everybody(stage)
-    stage.fleet.redis.pause()
+def hang_redis(state: RunState) -> None:
+    """Let Redis answer nobody, with all it holds, and see that every server has noticed."""
+    _cut_off_everybody(state)
+    openings = {instance: instance.web.count_openings() for instance in state.fleet.instances}
+    state.fleet.redis.pause()
+    wait_until(
+        lambda: all(instance.web.count_openings() > n for instance, n in openings.items()),
+        "every server has noticed that Redis hangs",
+    )
 
 
-def resume_redis(stage: Stage) -> None:
+def resume_redis(state: RunState) -> None:
     """Let it go on, with what it held and what was asked meanwhile."""
-    stage.fleet.redis.resume()
+    state.fleet.redis.resume()
 
 
-def stop_relay(stage: Stage) -> None:
+def stop_relay(state: RunState) -> None:
     """Stop the relay; for the rest of the scenario nobody expects it back."""
-    stage.is_relay_away = True
-    stage.fleet.relay.stop()
+    state.is_relay_away = True
+    state.fleet.relay.stop()
 
 
-def flush_redis(stage: Stage) -> None:
-    """Let Redis forget everything, leases and barriers included."""
-    stage.fleet.flush()
+def flush_redis(state: RunState) -> None:
+    """Let Redis forget everything, fill locks and write markers included."""
+    state.fleet.flush()
 
 
-def cut_one_off(stage: Stage) -> None:
-    """Cut one server's line to Redis; the others keep theirs."""
-    stage.is_redis_away = True
-    instance = stage.random.choice(stage.fleet.instances)
+def cut_one_off(state: RunState) -> None:
+    """Cut one server's connections to Redis; the others keep theirs."""
+    state.is_redis_away = True
+    instance = state.random.choice(state.fleet.instances)
     instance.is_cut_off = True
     instance.proxy.cut()
 
 
-def slow_network(stage: Stage) -> None:
+def slow_network(state: RunState) -> None:
     """Delay all that goes between the web servers and Redis, for each server by another time.
 
     The order in which Redis hears of things is then another than that in which they happened.
     """
-    instances = stage.fleet.instances
+    instances = state.fleet.instances
     for number, instance in enumerate(instances, 1):
         instance.proxy.delay(SLOW_SECONDS * number / len(instances))
 
 
-def restore_lines(stage: Stage) -> None:
-    """Make every line to Redis an ordinary one again, the slowest first."""
-    # Or a line that is quick already would tell a writer what a slow one still holds back.
-    for instance in reversed(stage.fleet.instances):
+def restore_connections(state: RunState) -> None:
+    """Make every connection to Redis an ordinary one again, the slowest first."""
+    # Or a connection that is quick already would tell a writer what a slow one still holds back.
+    for instance in reversed(state.fleet.instances):
         instance.proxy.restore()
 
 
-def limit_memory(stage: Stage) -> None:
+def limit_memory(state: RunState) -> None:
     """Let Redis evict whatever was used longest ago, once it holds a little more than now."""
-    with stage.fleet.redis.client() as client:
+    with state.fleet.redis.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.config_set("maxmemory", client.info("memory")["used_memory"] + ROOM_BYTES)
 
 
-def fill_memory(stage: Stage) -> None:
+def fill_memory(state: RunState) -> None:
     """Write as much as there is room for, so that what is older is evicted."""
     junk = b"x" * JUNK_BYTES
-    with stage.fleet.redis.client() as client:
+    with state.fleet.redis.client() as client:
         for first in range(0, JUNK_KEYS, JUNK_BATCH):
             client.mset({f"junk:{n}": junk for n in range(first, first + JUNK_BATCH)})
 
 
-def unlimit_memory(stage: Stage) -> None:
+def unlimit_memory(state: RunState) -> None:
     """Give Redis all the memory that it wants."""
-    with stage.fleet.redis.client() as client:
+    with state.fleet.redis.client() as client:
         client.config_set("maxmemory", UNLIMITED)
 
 
-def kill_web_process(stage: Stage) -> None:
+def kill_web_process(state: RunState) -> None:
     """Kill a web process between a commit and its invalidation; gunicorn starts another."""
-    instance = stage.random.choice(stage.fleet.instances)
+    instance = state.random.choice(state.fleet.instances)
     workers = instance.web.count_workers()
     instance.is_doomed = True
     instance.web.order_to_die.touch()
@@ -108,37 +117,75 @@ def kill_web_process(stage: Stage) -> None:
     instance.join_rotation()
 
 
-def stop_postgresql(stage: Stage) -> None:
+def stop_postgresql(state: RunState) -> None:
     """Stop PostgreSQL as for maintenance."""
-    stage.is_database_away = True
-    stage.fleet.postgresql.stop()
+    state.is_database_away = True
+    state.fleet.postgresql.stop()
 
 
-def start_postgresql(stage: Stage) -> None:
+def start_postgresql(state: RunState) -> None:
     """Start it again, with its data."""
-    stage.fleet.postgresql.start()
+    state.fleet.postgresql.start()
 
 
-def restart_web_servers(stage: Stage) -> None:
+def hang_postgresql(state: RunState) -> None:
+    """Let PostgreSQL answer nobody, and see that every server says so while it lasts."""
+    state.is_database_away = True
+    state.fleet.postgresql.pause()
+    _see_refusals(state, ("/users", "/health/ready"))
+
+
+def resume_postgresql(state: RunState) -> None:
+    """Let it go on, with what it was asked meanwhile."""
+    state.fleet.postgresql.resume()
+
+
+def forbid_writes(state: RunState) -> None:
+    """Let PostgreSQL take no writes, as a standby does, and see that no server is ready."""
+    state.is_database_away = True
+    state.fleet.postgresql.set_read_only(is_on=True)
+    _see_refusals(state, ("/health/ready",))
+
+
+def allow_writes(state: RunState) -> None:
+    """Let it take writes again."""
+    state.fleet.postgresql.set_read_only(is_on=False)
+
+
+def restart_web_servers(state: RunState) -> None:
     """Restart one web server after the other, each without a request to serve."""
-    for instance in stage.fleet.instances:
+    for instance in state.fleet.instances:
         instance.leave_rotation()
         instance.web.stop()
         instance.web.start()
         instance.join_rotation()
 
 
-def heal(stage: Stage) -> None:
+def heal(state: RunState) -> None:
     """Undo what a scenario has left behind, one that failed half-way too."""
-    restore_lines(stage)
-    for server in (stage.fleet.redis, stage.fleet.postgresql, stage.fleet.relay):
+    restore_connections(state)
+    for server in (state.fleet.redis, state.fleet.postgresql, state.fleet.relay):
         with suppress(RuntimeError):  # it is running already
             server.start()
-    resume_redis(stage)
-    unlimit_memory(stage)
+    resume_redis(state)
+    resume_postgresql(state)
+    allow_writes(state)
+    unlimit_memory(state)
 
 
-def _cut_off_everybody(stage: Stage) -> None:
-    stage.is_redis_away = True
-    for instance in stage.fleet.instances:
+def _see_refusals(state: RunState, paths: Sequence[str]) -> None:
+    with closing(Visitor(state, state.random)) as visitor:
+        for instance in state.fleet.instances:
+            for path in paths:
+                wait_until(partial(_is_refused, visitor, instance, path), f"{path} is refused")
+        assert not visitor.tally.failures, visitor.tally.failures
+
+
+def _is_refused(visitor: Visitor, instance: Instance, path: str) -> bool:
+    return visitor.ask("GET", path, visitor.state.fleet.quiet[0], at=instance) is None
+
+
+def _cut_off_everybody(state: RunState) -> None:
+    state.is_redis_away = True
+    for instance in state.fleet.instances:
         instance.is_cut_off = True

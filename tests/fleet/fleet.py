@@ -1,16 +1,19 @@
 """The servers of the fleet test, and the users in them."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Self
 
+from tests.fleet.background_process import BackgroundProcess
+from tests.fleet.environment import make_environment, migrate
 from tests.fleet.instance import Instance
 from tests.fleet.ledger import Ledger
-from tests.fleet.office import Office
 from tests.fleet.processes import Relay, RestartablePostgreSQL
-from tests.fleet.surroundings import make_environment, migrate
 from tests.fleet.users import Person, Users
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import HOST
 from tests.servers.tcp_proxy import TcpProxy
@@ -22,14 +25,28 @@ RAW_USERS = 10
 
 
 class Fleet:
-    """Web servers, an office, PostgreSQL, Redis, the relay: `with Fleet(tmp_path) as fleet: …`."""
+    """Web servers, other processes, PostgreSQL, Redis: `with Fleet(tmp_path) as fleet: …`."""
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        is_pooled: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Choose ports and keys, with settings of the product's by name; nothing runs yet."""
         self.redis = RedisServer(_subdirectory(directory, "redis"))
         self.postgresql = RestartablePostgreSQL(_subdirectory(directory, "postgresql"))
+        self._pooler: PgBouncer | None = None
         servers = make_environment(directory, self.postgresql.url, self.redis.url)
-        self.environment = servers | settings
+        if is_pooled:
+            self._pooler = PgBouncer(_subdirectory(directory, "pooler"), self.postgresql.url)
+            servers |= {
+                "DATABASE_URL": self._pooler.url,
+                "DATABASE_DIRECT_URL": self.postgresql.url,
+                "DATABASE_IS_POOLED": "True",
+            }
+        self.environment = {**servers, **settings}
         self.instances = [
             Instance(_subdirectory(directory, f"web{n}"), self.environment, self.redis.port)
             for n in range(INSTANCES)
@@ -37,10 +54,10 @@ class Fleet:
         self.relay = Relay(_subdirectory(directory, "relay"), self.environment)
         # As long a way to Redis as the web servers': over a shorter one, a writer would be answered
         # before the others are told.
-        self._office_line = TcpProxy(self.redis.port)
-        self.office = Office(
-            _subdirectory(directory, "office"),
-            self.environment | {"REDIS_URL": f"redis://{HOST}:{self._office_line.port}/0"},
+        self._background_proxy = TcpProxy(self.redis.port)
+        self.background = BackgroundProcess(
+            _subdirectory(directory, "background"),
+            self.environment | {"REDIS_URL": f"redis://{HOST}:{self._background_proxy.port}/0"},
         )
         self.ledger = Ledger()
         self.busy: list[Person] = []
@@ -50,7 +67,7 @@ class Fleet:
         self.raw: list[Person] = []
         """They are written past the product."""
         self.pilots: list[Person] = []
-        """One for each server, the office and the relay, by whom we see that it works."""
+        """One for each process, which shows that it works."""
         self._stack = ExitStack()
 
     def open_users(self) -> Users:
@@ -58,7 +75,7 @@ class Fleet:
         return Users(self.postgresql.url, self.environment["JWT_SIGNING_KEY"])
 
     def pick(self, random: Random) -> Instance:
-        """Pick a server that takes requests, and enter it: whoever gets it owes a `leave()`."""
+        """Pick a server that takes requests, and enter it: the caller owes a `leave()`."""
         while not (instance := random.choice(self.instances)).enter():
             pass
         return instance
@@ -73,12 +90,14 @@ class Fleet:
         with ExitStack() as stack:
             stack.enter_context(self.redis)
             stack.enter_context(self.postgresql)
+            if self._pooler is not None:
+                stack.enter_context(self._pooler)
             migrate(self.environment)
             self._add_users()
             for instance in self.instances:
                 stack.enter_context(instance)
-            stack.enter_context(self._office_line)
-            stack.enter_context(self.office)
+            stack.enter_context(self._background_proxy)
+            stack.enter_context(self.background)
             stack.enter_context(self.relay)
             self._stack = stack.pop_all()
         return self

@@ -1,4 +1,4 @@
-"""One web server of the fleet, its own line to Redis, and its place behind the load balancer."""
+"""One web server of the fleet, behind the load balancer, with a connection of its own to Redis."""
 
 import http.client
 import threading
@@ -12,8 +12,8 @@ from tests.servers.server import HOST
 from tests.servers.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
 
-ANSWER_SECONDS = 15.0
-"""Longer than any timeout of the product's: who waits longer is counted as failed."""
+ANSWER_SECONDS = 60.0
+"""Longer than any timeout of the product's: a request that waits longer has failed."""
 
 
 class Instance:
@@ -37,7 +37,7 @@ class Instance:
         self._stack = ExitStack()
 
     def enter(self) -> bool:
-        """Begin a request, if it takes any now; whoever may owes a `leave()`."""
+        """Begin a request, if it takes any now; if so, the caller owes a `leave()`."""
         with self._lock:
             self._visitors += self._is_in_rotation
             return self._is_in_rotation
@@ -76,7 +76,7 @@ class Instance:
             self._is_in_rotation = True
 
     def __enter__(self) -> Self:
-        """Start the line and the server."""
+        """Start the proxy and the server."""
         with ExitStack() as stack:
             stack.enter_context(self.proxy)
             stack.enter_context(self.web)

@@ -12,7 +12,7 @@ class Acknowledgement(NamedTuple):
 
 
 class Ledger:
-    """Every acknowledged version of every user. One thread writes a user, all may read him."""
+    """Every acknowledged version of every user. One thread writes a user, all may read them."""
 
     def __init__(self) -> None:
         """Know nobody."""
@@ -20,7 +20,7 @@ class Ledger:
         self._attempted: dict[int, int] = {}
 
     def add(self, pk: int) -> None:
-        """Know a user who is at version 0."""
+        """Add a user at version 0."""
         self._versions[pk] = [Acknowledgement(0, time.monotonic())]
         self._attempted[pk] = 0
 
@@ -30,12 +30,12 @@ class Ledger:
         return self._attempted[pk]
 
     def acknowledge(self, pk: int, version: int) -> None:
-        """Note that this version is committed, from this moment on."""
+        """Note that this version is committed, from now on."""
         if version > self.newest(pk):
             self._versions[pk].append(Acknowledgement(version, time.monotonic()))
 
     def newest(self, pk: int) -> int:
-        """Return the version that whoever begins to read now must see, or a later one."""
+        """Return the version that a read that begins now must see, or a later one."""
         return self._versions[pk][-1].version
 
     def staleness(self, pk: int, shown: int, began: float) -> float:

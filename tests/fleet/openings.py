@@ -1,15 +1,15 @@
 """How often servers stopped using Redis though nobody had taken it from them."""
 
 from tests.fleet.instance import Instance
-from tests.fleet.stage import Stage
+from tests.fleet.run_state import RunState
 
 
 class Openings:
     """Counts those that no fault explains: a machine so slow that an answer came too late."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, state: RunState) -> None:
         """Count from now on."""
-        self._stage = stage
+        self._stage = state
         self._seen = self._count()
         self.unexplained = 0
 

@@ -1,4 +1,4 @@
-"""Somebody who changes rows past the product, and waits until every server shows it."""
+"""A thread that changes rows past the product and waits until every server shows it."""
 
 import time
 
@@ -22,10 +22,10 @@ class Outsider(Worker):
         self._users = self.fleet.open_users()
 
     def step(self) -> None:
-        """See that a user is cached, change his row, and time how long it takes to be seen."""
-        self.stage.ended.wait(PAUSE_SECONDS)
+        """Cache a user, change their row, and measure how long every server takes to show it."""
+        self.state.ended.wait(PAUSE_SECONDS)
         person = self.random.choice(self.fleet.raw)
-        was_disturbed = self.stage.is_disturbed
+        was_disturbed = self.state.is_disturbed
         if self.visitor.ask("GET", "/auth/profile", person) is None:
             return
         version = self.fleet.ledger.next_version(person.pk)
@@ -37,7 +37,7 @@ class Outsider(Worker):
         for instance in self.fleet.instances:
             if not self._is_seen(person, version, instance):
                 return
-        if not (was_disturbed or self.stage.is_disturbed):
+        if not (was_disturbed or self.state.is_disturbed):
             self.tally.visibilities.append(time.monotonic() - committed_at)
 
     def close(self) -> None:
@@ -53,5 +53,5 @@ class Outsider(Worker):
                 return False
             if shown >= version:
                 return True
-            if self.stage.ended.wait(POLL_SECONDS):
+            if self.state.ended.wait(POLL_SECONDS):
                 return False

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.web_server import NEAR_VARIABLES, WebServer
+import psycopg
+
+from tests.e2e.web_server import L1_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.server import HOST, Server
 from tests.servers.stack import PROJECT
@@ -32,14 +34,14 @@ class FleetWebServer(WebServer):
 
     def count_openings(self) -> int:
         """Count how often it stopped using Redis since it was started."""
-        return self.read_log().count("usercache.guard: Redis failed")
+        return self.read_log().count("usercache.backends.resilient: Redis failed")
 
     def is_answering(self) -> bool:
         """Say whether it answers a new connection."""
         return self._is_ready()
 
     def _environment(self) -> Mapping[str, str]:
-        own = NEAR_VARIABLES | {
+        own = L1_VARIABLES | {
             "FLEET_MORTAL": str(self.order_to_die),
             "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS),
         }
@@ -80,3 +82,12 @@ class RestartablePostgreSQL(PostgreSQLServer):
     """A PostgreSQL that is stopped as for maintenance: transactions are ended, data are kept."""
 
     stop_signal = signal.SIGINT
+
+    def set_read_only(self, *, is_on: bool) -> None:
+        """Let every transaction that begins from now on take no writes, or take them again."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            if is_on:
+                connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            else:
+                connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")

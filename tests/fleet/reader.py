@@ -1,4 +1,4 @@
-"""Visitors who look at their own profile and at each other's."""
+"""Threads that read their own profile and those of others."""
 
 from tests.fleet.worker import Worker
 
@@ -7,7 +7,7 @@ class Reader(Worker):
     """Reads everybody whose versions are known, at any server."""
 
     def step(self) -> None:
-        """Read a user who is never written, and one who is: his own profile, and for others."""
+        """Read a user that is never written, and one that is: their own profile, and for others."""
         quiet = self.random.choice(self.fleet.quiet)
         busy = self.choose(self.fleet.busy)
         self.read(quiet, "/auth/profile", quiet, needs_database=False)

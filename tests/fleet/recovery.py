@@ -12,23 +12,23 @@ from tests.fleet.instance import Instance
 from tests.fleet.users import Person
 from tests.fleet.visitor import Visitor
 from tests.waiting import wait_until
-from usercache.breaker import LONGEST_PAUSE_SECONDS
+from usercache.backends.breaker import LONGEST_PAUSE_SECONDS
 
-PATIENCE_SECONDS = LONGEST_PAUSE_SECONDS + 15
+WAIT_SECONDS = LONGEST_PAUSE_SECONDS + 120
 
 
 def wait_until_recovered(visitor: Visitor) -> None:
     """Wait until every process's breaker is closed, its database answers, and the relay relays.
 
-    A process that is asked for a user whom Redis doesn't know puts him there, if it uses Redis.
-    Each has one whom nobody else is asked for, its pilot.
+    A process that is asked for a user that Redis doesn't have puts them there, if it uses Redis.
+    Each has one that no other is asked for, its pilot.
     """
-    fleet = visitor.stage.fleet
-    *server_pilots, office_pilot, relay_pilot = fleet.pilots
+    fleet = visitor.state.fleet
+    *server_pilots, background_pilot, relay_pilot = fleet.pilots
     for instance, pilot in zip(fleet.instances, server_pilots, strict=True):
         _wait_for_fill(fleet, pilot, partial(_ask_server, visitor, instance, pilot))
-    _wait_for_fill(fleet, office_pilot, partial(fleet.office.look_up, office_pilot.pk))
-    if not visitor.stage.is_relay_away:
+    _wait_for_fill(fleet, background_pilot, partial(fleet.background.look_up, background_pilot.pk))
+    if not visitor.state.is_relay_away:
         _wait_for_relay(visitor, relay_pilot)
 
 
@@ -42,20 +42,20 @@ def _wait_for_fill(fleet: Fleet, pilot: Person, ask: Callable[[], bool]) -> None
             except RedisError:
                 return False
 
-    wait_until(is_filled, "a process uses Redis and PostgreSQL again", PATIENCE_SECONDS)
+    wait_until(is_filled, "a process uses Redis and PostgreSQL again", WAIT_SECONDS)
 
 
 def _wait_for_relay(visitor: Visitor, pilot: Person) -> None:
-    version = visitor.stage.fleet.ledger.next_version(pilot.pk)
-    visitor.ask("GET", "/auth/profile", pilot)  # who is not cached needs no relay
-    with closing(visitor.stage.fleet.open_users()) as users:
+    version = visitor.state.fleet.ledger.next_version(pilot.pk)
+    visitor.ask("GET", "/auth/profile", pilot)  # a user that is not cached needs no relay
+    with closing(visitor.state.fleet.open_users()) as users:
         users.write_version(pilot.pk, version)
 
     def is_seen() -> bool:
         answer = visitor.ask("GET", "/auth/profile", pilot)
         return answer is not None and answer.body["bio"] == str(version)
 
-    wait_until(is_seen, "the relay relays again", PATIENCE_SECONDS)
+    wait_until(is_seen, "the relay relays again", WAIT_SECONDS)
 
 
 def _ask_server(visitor: Visitor, instance: Instance, pilot: Person) -> bool:

@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.fleet import faults
+from tests.fleet.environment import LOCAL_TTL_SECONDS
 from tests.fleet.promise import Promise
-from tests.fleet.stage import Stage
-from tests.fleet.surroundings import LOCAL_TTL_SECONDS
+from tests.fleet.run_state import RunState
 
 RELAY_SECONDS = 1.0
 """What the relay takes at most to tell the others of a change that Redis did not hear of."""
 
-LINE_LAG_SECONDS = 0.05
-"""How much later than a writer's response a message may reach one process over a line that is
-slower than the writer's: the near tier doesn't wait for it. See CAVEATS.md."""
+CONNECTION_LAG_SECONDS = 0.05
+"""How much later than a writer's response a message may reach one process over a connection that is
+slower than the writer's: the client-side cache doesn't wait for it. See docs/caveats.md."""
 
 NOTHING_STALE = Promise()
-LINES_LAG = Promise(stale_seconds=LINE_LAG_SECONDS)
+CONNECTIONS_LAG = Promise(stale_seconds=CONNECTION_LAG_SECONDS)
 RELAY_TELLS_OTHERS = Promise(stale_seconds=RELAY_SECONDS, cut_off_stale_seconds=LOCAL_TTL_SECONDS)
 # The last process that finds Redis again tells those that were earlier.
 NOBODY_TELLS_OTHERS = Promise(cut_off_stale_seconds=math.inf)
+# It pauses for seconds between tries.
+RELAY_RECONNECTS = Promise(visible_seconds=5.0)
 OFTEN_PERMILLE = 5
 """Of a scenario's time between two faults that happen often."""
 
@@ -30,7 +32,7 @@ class Step(NamedTuple):
     """Something that happens at a share of the scenario's time, 0 to 1."""
 
     at: float
-    do: Callable[[Stage], None]
+    do: Callable[[RunState], None]
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class Scenario:
     steps: tuple[Step, ...] = ()
     promise: Promise = NOTHING_STALE
 
-    def spell_command(self, seconds: float, seed: int) -> str:
+    def format_command(self, seconds: float, seed: int) -> str:
         """Return what plays this scenario once more."""
         options = f"--scenario '{self.name}' --seconds {seconds:g} --seed {seed}"
         return f"python -m tests.fleet {options}"
 
 
-def _often(fault: Callable[[Stage], None]) -> tuple[Step, ...]:
+def _often(fault: Callable[[RunState], None]) -> tuple[Step, ...]:
     # From a fifth of the time to four fifths, so that somebody is always about to fill.
     return tuple(Step(permille / 1000, fault) for permille in range(200, 800, OFTEN_PERMILLE))
 
@@ -76,7 +78,7 @@ SCENARIOS = (
     Scenario("Redis flushed", _often(faults.flush_redis)),
     Scenario(
         "one server cut off",
-        (Step(0.2, faults.cut_one_off), Step(0.5, faults.restore_lines)),
+        (Step(0.2, faults.cut_one_off), Step(0.5, faults.restore_connections)),
         RELAY_TELLS_OTHERS,
     ),
     Scenario(
@@ -89,8 +91,8 @@ SCENARIOS = (
     ),
     Scenario(
         "slow network",
-        (Step(0.2, faults.slow_network), Step(0.8, faults.restore_lines)),
-        LINES_LAG,
+        (Step(0.2, faults.slow_network), Step(0.8, faults.restore_connections)),
+        CONNECTIONS_LAG,
     ),
     Scenario(
         "web process killed",
@@ -99,8 +101,17 @@ SCENARIOS = (
     Scenario(
         "PostgreSQL restarted",
         (Step(0.2, faults.stop_postgresql), Step(0.4, faults.start_postgresql)),
-        # The relay waits for its pool, which pauses for seconds between tries.
-        Promise(visible_seconds=5.0),
+        RELAY_RECONNECTS,
+    ),
+    Scenario(
+        "PostgreSQL hung",
+        (Step(0.2, faults.hang_postgresql), Step(0.6, faults.resume_postgresql)),
+        RELAY_RECONNECTS,
+    ),
+    Scenario(
+        "PostgreSQL read-only",
+        (Step(0.2, faults.forbid_writes), Step(0.5, faults.allow_writes)),
+        RELAY_RECONNECTS,
     ),
     Scenario("rolling restart", (Step(0.2, faults.restart_web_servers),)),
 )

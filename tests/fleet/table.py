@@ -1,8 +1,8 @@
-"""The figures of all scenarios, as text."""
+"""The results of all scenarios, as text."""
 
 from collections.abc import Sequence
 
-from tests.fleet.figures import Figures
+from tests.fleet.result import Result
 
 COLUMNS = {
     "": "scenario",
@@ -25,9 +25,9 @@ COLUMNS = {
 }
 
 
-def spell_table(runs: Sequence[Figures]) -> str:
+def format_table(runs: Sequence[Result]) -> str:
     """Return a line per scenario under a line of headings."""
-    rows = [[_spell(figures.as_row()[name]) for name in COLUMNS.values()] for figures in runs]
+    rows = [[_format_all(result.as_row()[name]) for name in COLUMNS.values()] for result in runs]
     lines = [[heading.replace("  ", " ") for heading in COLUMNS], *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
     return "\n".join(
@@ -39,7 +39,7 @@ def spell_table(runs: Sequence[Figures]) -> str:
     )
 
 
-def _spell(value: object) -> str:
+def _format_all(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

@@ -10,7 +10,7 @@ class Stale(NamedTuple):
     """One answer that was older than what had been acknowledged before the question."""
 
     what: str
-    """read, or admission: somebody was let in after his account was closed."""
+    """read, or admission: a request was accepted after its account was closed."""
     seconds: float
     is_disturbed: bool
     """Whether it was asked between the first fault and the recovery of every server."""

@@ -2,18 +2,18 @@
 
 import pytest
 
-from tests.fleet.figures import Figures
 from tests.fleet.ledger import Ledger
 from tests.fleet.promise import Promise
+from tests.fleet.result import Result
 from tests.fleet.tally import Stale, Tally
 
 ALICE = 7
 PROMISE = Promise(stale_seconds=1.0, cut_off_stale_seconds=5.0)
 
 
-def figures(**fields: object) -> Figures:
+def result(**fields: object) -> Result:
     values: dict[str, object] = {"reads": 1, "writes": 1} | fields
-    return Figures("calm", Tally(**values), 1.0, None)  # type: ignore[arg-type]  # by name
+    return Result("calm", Tally(**values), 1.0, None)  # type: ignore[arg-type]  # by name
 
 
 def test_staleness_counts_from_the_first_newer_version() -> None:
@@ -53,7 +53,7 @@ def test_stale_answers_are_allowed_for_a_while_and_only_during_a_fault(
 ) -> None:
     """Longer at servers that are cut off."""
     stale = Stale("read", seconds, is_disturbed, is_cut_off)
-    assert (not list(PROMISE.broken(figures(stale=[stale])))) == is_kept
+    assert (not list(PROMISE.broken(result(stale=[stale])))) == is_kept
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,17 @@ def test_stale_answers_are_allowed_for_a_while_and_only_during_a_fault(
 )
 def test_failures_idleness_and_slow_sql_break_every_promise(fields: dict[str, object]) -> None:
     """Whatever the scenario."""
-    assert list(PROMISE.broken(figures(**fields)))
+    assert list(PROMISE.broken(result(**fields)))
+
+
+def test_a_busy_machine_may_be_slow_and_never_stale() -> None:
+    """Ten times what takes work; nothing more of what may not be, or is by the clock."""
+    promise = PROMISE.on_a_busy_machine()
+    assert (promise.stale_seconds, promise.visible_seconds) == (10.0, 10.0)
+    assert promise.cut_off_stale_seconds == PROMISE.cut_off_stale_seconds
+    assert Promise().on_a_busy_machine().stale_seconds == 0
 
 
 def test_excused_requests_break_none() -> None:
     """Those to a server that was killed, or without the database that was stopped."""
-    assert not list(PROMISE.broken(figures(killed=3, database_away=3, visibilities=[0.1])))
+    assert not list(PROMISE.broken(result(killed=3, database_away=3, visibilities=[0.1])))

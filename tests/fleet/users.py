@@ -1,4 +1,4 @@
-"""Who lives in the database: made, written and read by SQL, past the product."""
+"""The users in the database: made, written and read by SQL, past the product."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -21,16 +21,16 @@ WRITE = "UPDATE users SET bio = %s WHERE id = %s"
 
 
 class Person(NamedTuple):
-    """A user, and the access token that every server takes for his."""
+    """A user, and an access token that every server accepts for them."""
 
     pk: int
     token: str
 
 
 class Users:
-    """The table of users, over one connection for one thread; made anew where it was lost.
+    """The table of users, over one connection for one thread; made again where it was lost.
 
-    A user's version is his bio, a number: 0 at first.
+    A user's version is their bio, a number: 0 at first.
     """
 
     def __init__(self, database_url: str, signing_key: str) -> None:
@@ -44,12 +44,12 @@ class Users:
         return [Person(pk, self._mint(pk)) for (pk,) in self._execute(CREATE, count)]
 
     def read_version(self, pk: int) -> int:
-        """Return what is committed, once whoever is writing this row has finished."""
+        """Return what is committed, once the present writer of this row has finished."""
         [(bio,)] = self._execute(READ, pk)
         return int(bio)
 
     def write_version(self, pk: int, version: int) -> None:
-        """Write and commit as somebody does who has never heard of a cache."""
+        """Write and commit as a service that knows of no cache."""
         self._execute(WRITE, str(version), pk)
 
     def close(self) -> None:
@@ -69,6 +69,8 @@ class Users:
         except psycopg.OperationalError:
             self.close()
             raise
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            raise psycopg.OperationalError(str(error)) from error
 
     def _mint(self, pk: int) -> str:
         claims = {"user_id": pk, "token_version": 1, "token_type": "access", "jti": f"fleet-{pk}"}

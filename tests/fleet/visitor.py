@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tests.fleet.instance import Instance
-from tests.fleet.stage import Stage
+from tests.fleet.run_state import RunState
 from tests.fleet.tally import Stale, Tally
 from tests.fleet.users import Person
 
@@ -25,9 +25,9 @@ class Answer(NamedTuple):
 class Visitor:
     """One client of all servers, with a kept-alive connection to each; for one thread."""
 
-    def __init__(self, stage: Stage, random: Random) -> None:
+    def __init__(self, state: RunState, random: Random) -> None:
         """Connect to nobody yet."""
-        self.stage = stage
+        self.state = state
         self.random = random
         self.tally = Tally()
         self._connections: dict[Instance, tuple[int, http.client.HTTPConnection]] = {}
@@ -44,7 +44,7 @@ class Visitor:
     ) -> Answer | None:
         """Ask a server, any or that one; None where it failed or was away, which is counted."""
         if at is None:
-            instance = self.stage.fleet.pick(self.random)
+            instance = self.state.fleet.pick(self.random)
         elif at.enter():
             instance = at
         else:
@@ -64,7 +64,7 @@ class Visitor:
         `was_disturbed` is how things were at the question. A fault that began before the answer
         counts as well: it may have met the look-up half-way.
         """
-        is_disturbed = was_disturbed or self.stage.is_disturbed
+        is_disturbed = was_disturbed or self.state.is_disturbed
         self.tally.stale.append(Stale(what, seconds, is_disturbed, instance.is_cut_off))
 
     def fail(self, what: str) -> None:
@@ -92,7 +92,7 @@ class Visitor:
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        was_database_away = self.stage.is_database_away
+        was_database_away = self.state.is_database_away
         began = time.monotonic()
         try:
             connection.request(method, path, data, headers)
@@ -108,7 +108,7 @@ class Visitor:
         if not instance.is_excused(generation):
             self.tally.durations.append(time.monotonic() - began)
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            is_database_away = was_database_away or self.stage.is_database_away
+            is_database_away = was_database_away or self.state.is_database_away
             is_unavailable = response.status == HTTPStatus.SERVICE_UNAVAILABLE
             if is_unavailable and is_database_away and needs_database:
                 self.tally.database_away += 1

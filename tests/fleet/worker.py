@@ -1,4 +1,4 @@
-"""Whoever does the same thing to the fleet again and again."""
+"""Threads that each do one thing to the fleet again and again."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ class Worker(ABC):
     def __init__(self, visitor: Visitor) -> None:
         """Take the visitor over."""
         self.visitor = visitor
-        self.stage = visitor.stage
-        self.fleet = visitor.stage.fleet
+        self.state = visitor.state
+        self.fleet = visitor.state.fleet
         self.random = visitor.random
         self.tally = visitor.tally
 
     def run(self) -> None:
-        """Do it until the stage has ended."""
+        """Do it until the state has ended."""
         try:
-            while not self.stage.ended.is_set():
+            while not self.state.ended.is_set():
                 self.step()
         finally:
             self.close()
@@ -32,12 +32,12 @@ class Worker(ABC):
     def step(self) -> None:
         """Do it once."""
 
-    def choose(self, people: Sequence[Person]) -> Person:
+    def choose(self, users: Sequence[Person]) -> Person:
         """Choose somebody: a tenth of them gets nearly half of the attention.
 
         So that a user is often read and written, and written twice, within a few milliseconds.
         """
-        return people[int(len(people) * self.random.random() ** POPULARITY)]
+        return users[int(len(users) * self.random.random() ** POPULARITY)]
 
     def close(self) -> None:
         """Hang up."""
@@ -46,7 +46,7 @@ class Worker(ABC):
     def read(self, person: Person, path: str, asker: Person, *, needs_database: bool) -> None:
         """Read a user whose versions are known, and compare."""
         expected = self.fleet.ledger.newest(person.pk)
-        was_disturbed = self.stage.is_disturbed
+        was_disturbed = self.state.is_disturbed
         answer = self.visitor.ask("GET", path, asker, needs_database=needs_database)
         shown = None if answer is None else self.version_in(answer)
         if answer is None or shown is None:

@@ -1,4 +1,4 @@
-"""Those who change profiles, and know which change has to be seen."""
+"""Threads that change profiles, and know which change every reader has to see."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ RETRY_SECONDS = 0.1
 class Writer(Worker):
     """Writes some users, one after the other; nobody else writes those."""
 
-    def __init__(self, visitor: Visitor, people: Sequence[Person]) -> None:
-        """Take those who are this writer's own."""
+    def __init__(self, visitor: Visitor, own: Sequence[Person]) -> None:
+        """Take the users that this thread alone writes."""
         super().__init__(visitor)
-        self._people = people
+        self._own = own
         self._users = self.fleet.open_users()
 
     def step(self) -> None:
-        """Write one user, a few times in a row, and read him back, each at any server."""
-        person = self.choose(self._people)
+        """Write one user, a few times in a row, and read them back, each at any server."""
+        person = self.choose(self._own)
         for _ in range(self.random.randint(1, MOST_IN_A_ROW)):
             version = self.fleet.ledger.next_version(person.pk)
             if self.write(person, version):
@@ -38,7 +38,7 @@ class Writer(Worker):
             else:
                 self._find_out(person)
         self.read(person, "/auth/profile", person, needs_database=True)
-        self.stage.ended.wait(PAUSE_SECONDS)
+        self.state.ended.wait(PAUSE_SECONDS)
 
     @abstractmethod
     def write(self, person: Person, version: int) -> bool:
@@ -55,7 +55,7 @@ class Writer(Worker):
             try:
                 version = self._users.read_version(person.pk)
             except psycopg.OperationalError:
-                if self.stage.ended.wait(RETRY_SECONDS):
+                if self.state.ended.wait(RETRY_SECONDS):
                     return
             else:
                 self.fleet.ledger.acknowledge(person.pk, version)
@@ -63,7 +63,7 @@ class Writer(Worker):
 
 
 class Owner(Writer):
-    """Writes through the API, as each user himself."""
+    """Writes through the API with each user's own token."""
 
     def write(self, person: Person, version: int) -> bool:
         """Change the profile at any server."""
@@ -73,15 +73,15 @@ class Owner(Writer):
         return answer is not None and answer.status == HTTPStatus.OK
 
 
-class Clerk(Writer):
+class BackgroundWriter(Writer):
     """Writes through the product's services, in a process that serves nobody.
 
-    No request comes before such a write and looks the user up: whoever is filling him still is.
+    No request comes before such a write and looks the user up: a load that is filling them goes on.
     """
 
     def write(self, person: Person, version: int) -> bool:
-        """Change the profile in the office."""
-        is_written = self.fleet.office.write(person.pk, version)
-        if not (is_written or self.stage.is_database_away):
-            self.visitor.fail("office: the database failed")
+        """Change the profile in the background process."""
+        is_written = self.fleet.background.write(person.pk, version)
+        if not (is_written or self.state.is_database_away):
+            self.visitor.fail("background process: the database failed")
         return is_written

@@ -22,7 +22,7 @@ def answer(exc: Exception) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("is_debug", [True, False])
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
-@pytest.mark.parametrize("path", ["/", "/nope", "/auth/login/", "/users/", "/static/x", "/%00"])
+@pytest.mark.parametrize("path", ["/nope", "/auth/login/", "/users/", "/static/x", "/%00"])
 def test_unknown_path_is_a_404_in_json(
     settings: Settings, is_debug: bool, method: str, path: str
 ) -> None:

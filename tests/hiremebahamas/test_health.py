@@ -1,14 +1,42 @@
 """Whether a process is alive, and ready for work: asked by load balancers."""
 
+from collections.abc import Iterator
+from typing import cast
+
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from accounts.models import User
 from hiremebahamas import health
-from usercache.bounded import DatabaseHangsError
-from usercache.process import get_store
+from hiremebahamas.postgresql.base import DatabaseWrapper
+from tests.cast import PASSWORD, client_of
+from tests.steering import keep_redis_away
+from usercache.observability.bounded_query import DatabaseHangsError
 
 SQUASHED = ("accounts", "0001_squashed_0007")
+
+
+@pytest.fixture
+def read_only_database(dora: User) -> Iterator[None]:
+    """Let every later session of the test database be read only."""
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    _begin_sessions_anew()
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        _begin_sessions_anew()
+
+
+def _begin_sessions_anew() -> None:
+    connection.close()
+    cast(DatabaseWrapper, connection).close_pool()
 
 
 def test_alive_asks_nobody() -> None:
@@ -30,9 +58,7 @@ def test_ready() -> None:
 @pytest.mark.django_db
 def test_degraded_without_redis() -> None:
     """It serves all the same."""
-    shared = get_store().shared
-    assert shared is not None
-    shared.breaker.failed(at_once=True)
+    keep_redis_away()
     response = Client().get("/health/ready")
     assert response.status_code == 200
     assert response.json() == {"status": "degraded", "database": "ok", "cache": "down"}
@@ -62,13 +88,30 @@ def test_migrations_that_were_squashed(
     assert health.count_unapplied() == 1
 
 
+@pytest.mark.own_session
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_database_that_takes_no_writes(dora: User, read_only_database: None) -> None:
+    """A standby, or one set to read only: no work for it, and a write says why it failed."""
+    response = Client().get("/health/ready")
+    assert (response.status_code, response.json()["code"]) == (503, "database_read_only")
+    client = client_of(dora)
+    write = client.put("/auth/profile", {"bio": "Dives."})
+    assert (write.status_code, write.json()["code"]) == (503, "database_read_only")
+    assert client.get("/auth/profile").status_code == 200
+    browser = Client(raise_request_exception=False)
+    login = {"username": dora.email, "password": PASSWORD}
+    page = browser.post("/admin/login/", login)
+    assert (page.status_code, b"Nothing can be changed" in page.content) == (503, True)
+
+
 def test_database_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is as good as none."""
 
-    def hang() -> int:
+    def hang() -> tuple[bool, int]:
         raise DatabaseHangsError
 
-    monkeypatch.setattr(health, "count_unapplied_soon", hang)
+    monkeypatch.setattr(health, "examine_database_soon", hang)
     response = Client().get("/health/ready")
     assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
 

@@ -87,7 +87,7 @@ def test_spelling(url: str, address: RedisAddress) -> None:
 )
 def test_mistake(rest: str) -> None:
     """It is said with the right spellings and without the password."""
-    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL .* Spell it redis://") as refusal:
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL .* Write it as redis") as refusal:
         parse_redis_url(rest)
     assert "PASSWORD" not in str(refusal.value)
     assert refusal.value.__cause__ is None

@@ -6,7 +6,7 @@ import pytest
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from tests.accounts.endpoints import ENDPOINTS
+from tests.accounts.endpoints import ENDPOINTS, SESSION_ID
 from tests.openapi import Operation, list_examples, list_operations, make_schema
 
 for_operations = pytest.mark.parametrize("operation", list_operations(), ids=lambda o: o.name)
@@ -21,6 +21,10 @@ def bodies(operation: Operation) -> list[dict[str, Any]]:
     return [body for body in described if "content" in body]
 
 
+def _name_parameters(path: str) -> str:
+    return path.replace("/1", "/{user_id}").replace(SESSION_ID, "{session_id}")
+
+
 def test_schema_is_valid() -> None:
     """By OpenAPI's own schema, of version 3.1, which leaves out that of its parts."""
     schema = make_schema()
@@ -33,7 +37,7 @@ def test_schema_is_valid() -> None:
 def test_every_endpoint_is_in_it() -> None:
     """Under its path and method, and no other."""
     described = {
-        (operation.method, operation.path.replace("{user_id}", "1"))
+        (operation.method, operation.path.format(user_id=1, session_id=SESSION_ID))
         for operation in list_operations()
     }
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
@@ -68,7 +72,7 @@ def test_guarded_endpoints_want_a_bearer_token() -> None:
     [(name, scheme)] = make_schema()["components"]["securitySchemes"].items()
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
     is_open = {
-        (endpoint.method, endpoint.path.replace("/1", "/{user_id}")): endpoint.is_open
+        (endpoint.method, _name_parameters(endpoint.path)): endpoint.is_open
         for endpoint in ENDPOINTS
     }
     for method, path, description in list_operations():

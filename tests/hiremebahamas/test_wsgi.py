@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from hiremebahamas.wsgi import DISCARD_MAX_BYTES, application
+from accounts.parsers import MULTIPART_MAX_BYTES
+from hiremebahamas.wsgi import CHUNKED_MAX_BYTES, DISCARD_MAX_BYTES, application
 
 pytestmark = pytest.mark.django_db
 
 
-def call(body: bytes = b"", **environ: str) -> tuple[str, Any, io.BytesIO]:
+def call(body: bytes = b"", **environ: Any) -> tuple[str, Any, io.BytesIO]:
     """Return status, decoded body and what is left of the request's body."""
     stream = io.BytesIO(body)
     statuses: list[str] = []
@@ -68,3 +69,36 @@ def test_nobody_is_read_for_ever() -> None:
     """Sixteen megabytes are enough."""
     _, _, rest = call(bytes(DISCARD_MAX_BYTES + 1))
     assert rest.read() == b"\x00"
+
+
+CHUNKED = {
+    "CONTENT_LENGTH": "",
+    "CONTENT_TYPE": "application/json",
+    "HTTP_TRANSFER_ENCODING": "chunked",
+    "PATH_INFO": "/auth/login",
+}
+UNDONE = {"wsgi.input_terminated": True}
+
+
+def test_body_in_chunks_is_read() -> None:
+    """Where the server undoes the chunks; all of it."""
+    status, body, _ = call(b'{"email": "a@b.example", "frist_name": 1}', **CHUNKED, **UNDONE)
+    assert status.startswith("400")
+    assert set(body) == {"password", "frist_name"}
+
+
+@pytest.mark.parametrize("excess", [0, 1, 9_000_000])
+def test_body_in_chunks_is_bounded(excess: int) -> None:
+    """As others are; what is too much isn't kept, but is read to its end."""
+    status, body, rest = call(bytes(CHUNKED_MAX_BYTES + excess), **CHUNKED, **UNDONE)
+    assert (status[:3], body["code"]) == ("413", "request_too_large")
+    assert rest.read() == b""
+    # Or a form that is too large would be cut off, and taken for one that isn't.
+    assert CHUNKED_MAX_BYTES == MULTIPART_MAX_BYTES + 1
+
+
+def test_chunks_are_a_411_where_nobody_undoes_them() -> None:
+    """Unread: they are no body."""
+    status, body, rest = call(b"0\r\n\r\n", **CHUNKED)
+    assert (status, body["code"]) == ("411 Length Required", "length_required")
+    assert rest.read() == b"0\r\n\r\n"

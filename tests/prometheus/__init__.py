@@ -1,1 +1,1 @@
-"""The metrics, the alert rules and the Grafana panels in a real Prometheus: `make faces`."""
+"""The metrics, the alert rules and the Grafana panels in a real Prometheus: `make browser`."""

@@ -13,13 +13,12 @@ from pytest_django import Settings
 from accounts.models import User
 from tests.cast import token_of
 from tests.e2e.http_client import HttpClient
-from tests.e2e.web_server import PATIENCE_VARIABLES, WebServer
-from tests.marks import ROWS_STAY
+from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.prometheus.prometheus_server import MONITORING, PrometheusServer, run_promtool
 from tests.servers.redis_server import RedisServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.redis, ROWS_STAY]
+pytestmark = [pytest.mark.prometheus, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
 
 TOKEN: Final = "junkanoo" * 4
 REQUESTS: Final = 30
@@ -30,7 +29,7 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """Run two workers, which a scrape reaches by chance, with everything on that has a metric."""
     folders = [tmp_path_factory.mktemp(name) for name in ("redis", "web")]
     with RedisServer(folders[0], "--maxmemory", "100mb") as redis:
-        variables = PATIENCE_VARIABLES | {
+        variables = WAIT_VARIABLES | {
             "REDIS_URL": redis.url,
             "USERCACHE_METRICS_TOKEN": TOKEN,
             "USERCACHE_AUDIT_SHARE": "1",

@@ -21,7 +21,7 @@ POSTGRESQL_DIRECTORIES = (
     "/usr/pgsql-*/bin",
     "/opt/homebrew/opt/postgresql@*/bin",
 )
-VERSION_SECONDS = 10
+VERSION_SECONDS = 60
 
 
 def find_postgresql() -> Path:

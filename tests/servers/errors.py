@@ -1,4 +1,4 @@
-"""What can go wrong with a test server, in words for whoever runs the tests."""
+"""What can go wrong with a test server, in words for the person who runs the tests."""
 
 
 class ServerUnavailableError(Exception):

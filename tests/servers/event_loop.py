@@ -12,7 +12,7 @@ from itertools import count
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Final
 
-PATIENCE_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 60.0
 
 Function = Callable[[], None]
 
@@ -51,7 +51,7 @@ class EventLoop:
     def run(self) -> None:
         """Serve until `stop()`; then close it."""
         while not self._is_stopped:
-            for key, events in self._selector.select(self._get_patience()):
+            for key, events in self._selector.select(self._get_wait()):
                 for event in (EVENT_READ, EVENT_WRITE):
                     # Absent if somebody who was served before in this round took it away.
                     if events & event and (function := key.data.get(event)):
@@ -73,7 +73,7 @@ class EventLoop:
         done: Future[None] = Future()
         self._calls.append((function, done))
         self._bell_rope.send(b"!")
-        done.result(PATIENCE_SECONDS)
+        done.result(WAIT_SECONDS)
 
     def call_later(self, seconds: float, function: Function) -> Timer:
         """Call a function once so many seconds have passed."""
@@ -89,7 +89,7 @@ class EventLoop:
         """Call this, and nothing else, in every round in which the socket can be written to."""
         self._watch(side, EVENT_WRITE, function)
 
-    def forget(self, side: socket.socket) -> None:
+    def invalidate(self, side: socket.socket) -> None:
         """Call nothing for this socket, which may be closed then."""
         if side.fileno() >= 0:
             self.on_readable(side, None)
@@ -120,7 +120,7 @@ class EventLoop:
         except OSError as error:
             done.set_exception(error)
 
-    def _get_patience(self) -> float | None:
+    def _get_wait(self) -> float | None:
         while self._timers and self._timers[0][-1].is_cancelled:
             heapq.heappop(self._timers)
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

@@ -2,7 +2,7 @@
 
 import threading
 
-from tests.servers.event_loop import PATIENCE_SECONDS, EventLoop
+from tests.servers.event_loop import WAIT_SECONDS, EventLoop
 
 
 class LoopThread:
@@ -32,5 +32,5 @@ class LoopThread:
             self._users -= 1
             if self._loop is not None and not self._users:
                 self._loop.call(self._loop.stop)
-                self._thread.join(PATIENCE_SECONDS)
+                self._thread.join(WAIT_SECONDS)
                 self._loop = None

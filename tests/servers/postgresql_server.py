@@ -1,10 +1,12 @@
 """A PostgreSQL of our own that trades durability for speed."""
 
+import os
 import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -16,8 +18,8 @@ from tests.servers.unprivileged import unprivileged_prefix
 
 SUPERUSER = "postgres"
 MAX_CONNECTIONS = 300
-INITDB_SECONDS = 60
-CONNECT_SECONDS = 2
+INITDB_SECONDS = 180
+CONNECT_SECONDS = 10
 UNSAFE_AND_FAST = ("fsync=off", "full_page_writes=off")
 
 
@@ -37,6 +39,22 @@ class PostgreSQLServer(Server):
     def url(self) -> str:
         """The superuser's URL, as in `postgres://postgres:secret@127.0.0.1:5432/postgres`."""
         return f"postgres://{SUPERUSER}:{self._password}@{HOST}:{self.port}/postgres"
+
+    def pause(self) -> None:
+        """Stop all of its processes: a connection's own would answer without the first one."""
+        super().pause()  # it makes no more of them
+        _signal_all(_find_children(self.pid), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let all of them go on."""
+        _signal_all(_find_children(self.pid), signal.SIGCONT)
+        super().resume()
+
+    def stop(self) -> None:
+        """End it, paused or not: what is stopped can't be told to end."""
+        if self.is_running:
+            self.resume()
+        super().stop()
 
     def _command(self) -> Sequence[str | Path]:
         binaries = find_postgresql()
@@ -76,6 +94,26 @@ class PostgreSQLServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _find_children(parent: int) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [pid for pid in pids if _find_parent(pid) == parent]
+
+
+def _find_parent(pid: int) -> int | None:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it has ended
+        return None
+    # After the name, in parentheses, which may hold anything: the state, and the parent.
+    return int(status.rpartition(")")[2].split()[1])
+
+
+def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _locale() -> str:

@@ -14,8 +14,8 @@ from typing import Self
 from tests.servers.errors import ServerUnavailableError
 
 HOST = "127.0.0.1"
-START_SECONDS = 30
-STOP_SECONDS = 5
+START_SECONDS = 120
+STOP_SECONDS = 30
 POLL_SECONDS = 0.01
 PORT_ATTEMPTS = 5
 LOG_TAIL_CHARACTERS = 2000
@@ -96,7 +96,7 @@ class Server(ABC):
         raise ServerUnavailableError(f"{type(self).__name__} did not start:\n{self._log_tail()}")
 
     def stop(self) -> None:
-        """End it, paused or not, with SIGKILL after 5 seconds; do nothing if it is not running."""
+        """End it, paused or not, with SIGKILL after 30 seconds; do nothing if it is not running."""
         if self._process is None:
             return
         self._process.send_signal(self.stop_signal)

@@ -11,7 +11,7 @@ from tests.servers.errors import ServerUnavailableError
 
 PROJECT = Path(__file__).parents[2]
 # Longer than the supervisor takes at most, which kills what does not stop in time.
-STOP_SECONDS = 30
+STOP_SECONDS = 120
 
 
 class Stack:

@@ -6,18 +6,28 @@ import select
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
 from tests.servers.errors import ServerUnavailableError
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import Server
 
+Urls = Mapping[str, str]
 # The setting that each server gives its URL to.
-SERVERS: dict[str, type[Server]] = {"DATABASE_URL": PostgreSQLServer, "REDIS_URL": RedisServer}
+SERVERS: dict[str, Callable[[Path, Urls], Server]] = {
+    "DATABASE_DIRECT_URL": lambda directory, _: PostgreSQLServer(directory),
+    "DATABASE_URL": lambda directory, urls: (
+        PgBouncer(directory, urls["DATABASE_DIRECT_URL"])
+        if "DATABASE_DIRECT_URL" in urls
+        else PostgreSQLServer(directory)
+    ),
+    "REDIS_URL": lambda directory, _: RedisServer(directory),
+}
 PARENT_CHECK_SECONDS = 0.5
 
 
@@ -33,12 +43,12 @@ def supervise(variables: Sequence[str], commands: TextIO, answers: TextIO) -> in
     with ExitStack() as stack:
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="hiremebahamas-tests-"))
         directory = Path(root)
-        urls = {}
+        urls = dict[str, str]()
         try:
             for variable in variables:
                 server_directory = directory / variable.lower()
                 server_directory.mkdir()
-                server = SERVERS[variable](server_directory)
+                server = SERVERS[variable](server_directory, urls)
                 urls[variable] = stack.enter_context(server).url
         except ServerUnavailableError as error:
             print(json.dumps({"error": str(error)}), file=answers, flush=True)

@@ -10,7 +10,7 @@ from tests.servers.event_loop import EventLoop
 from tests.servers.loop_thread import LoopThread
 from tests.servers.network import Network
 from tests.servers.server import HOST
-from tests.servers.tcp_line import TcpLine
+from tests.servers.tcp_connection import TcpConnection
 
 BACKLOG: Final = 128
 
@@ -34,7 +34,7 @@ class TcpProxy:
         """Take the port to pass on to; nobody need listen there yet."""
         self._server_port = server_port
         self._network = Network()
-        self._lines: set[TcpLine] = set()
+        self._connections: set[TcpConnection] = set()
         self._is_listening = False
         self._loop: EventLoop | None = None
         self._socket = _bind(0)
@@ -64,11 +64,11 @@ class TcpProxy:
 
     def half_open(self) -> None:
         """Lose the server's end of the present connections; the clients' stay open, in silence."""
-        self._do(lambda: self._to_all(TcpLine.lose_server))
+        self._do(lambda: self._to_all(TcpConnection.lose_server))
 
     def reset(self) -> None:
         """End the present connections with RST."""
-        self._do(lambda: self._to_all(TcpLine.reset))
+        self._do(lambda: self._to_all(TcpConnection.reset))
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -90,13 +90,13 @@ class TcpProxy:
         else:
             self._loop.call(function)
 
-    def _to_all(self, function: Callable[[TcpLine], None]) -> None:
-        for line in list(self._lines):
-            function(line)
+    def _to_all(self, function: Callable[[TcpConnection], None]) -> None:
+        for connection in list(self._connections):
+            function(connection)
 
     def _listen(self) -> None:
         self._network.mend()
-        self._to_all(TcpLine.hurry)
+        self._to_all(TcpConnection.hurry)
         if not self._is_listening and self._loop is not None:
             self._socket.listen(BACKLOG)
             self._socket.setblocking(False)
@@ -105,19 +105,19 @@ class TcpProxy:
 
     def _refuse(self) -> None:
         if self._is_listening and self._loop is not None:
-            self._loop.forget(self._socket)
+            self._loop.invalidate(self._socket)
             self._is_listening = False
             self._socket.close()
             # Bound and not listening it refuses, and nobody else gets the port.
             self._socket = _bind(self.port)
-        self._to_all(TcpLine.end)
+        self._to_all(TcpConnection.end)
 
     def _accept(self, loop: EventLoop) -> None:
-        with suppress(OSError):  # who wanted to come has gone again
+        with suppress(OSError):  # the client has gone again
             client, _ = self._socket.accept()
-            line = TcpLine(loop, self._network, client, self._lines.discard)
-            self._lines.add(line)
-            line.connect(self._server_port)
+            connection = TcpConnection(loop, self._network, client, self._connections.discard)
+            self._connections.add(connection)
+            connection.connect(self._server_port)
 
 
 def _bind(port: int) -> socket.socket:

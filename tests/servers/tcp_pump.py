@@ -11,7 +11,7 @@ from tests.servers.network import Network
 
 CHUNK_BYTES: Final = 65536
 HELD_BYTES: Final = CHUNK_BYTES
-"""Whoever holds so many reads no more."""
+"""A pump that holds so many reads no more."""
 
 
 class Held(NamedTuple):

@@ -9,12 +9,12 @@ from pathlib import Path
 from tests.servers.errors import ServerUnavailableError
 
 NOBODY = 65534
-TRIAL_SECONDS = 10
+TRIAL_SECONDS = 60
 OPEN_TO_PASS_THROUGH = 0o711
 
 # Seen from inside this namespace our files belong to nobody, so no file changes hands.
 NAMESPACE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--")
-# Where containers may not make namespaces: really become nobody, who then needs the folder.
+# Where containers may not make namespaces: really become nobody, which then needs the folder.
 OTHER_USER = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
 
 

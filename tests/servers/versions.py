@@ -1,4 +1,4 @@
-"""Who answers at a server's URL."""
+"""The names and versions of the servers at a URL."""
 
 import environ
 import psycopg
@@ -8,7 +8,7 @@ from redis.retry import Retry
 
 from tests.servers.errors import ServerUnavailableError
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 60
 
 
 def describe_postgresql(url: str) -> str:

@@ -1,88 +1,45 @@
-"""Fixtures of the cache's tests: users, and counted Redis commands."""
+"""Fixtures of the cache's tests: users, and each backend."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
-from typing import cast
 
 import pytest
-from django.core.cache import caches
-from django_redis.cache import RedisCache
-from django_redis.client import DefaultClient
-from pytest_django import Settings
-from redis import Redis
+from django.db import connection
+from pytest_django import DjangoDbBlocker, Settings
 
-from accounts.models import User
-from tests.deployments import DEPLOYMENTS, Deployment
-from usercache import local, shared
+from tests.rooms import DEPLOYMENTS
+from tests.usercache.key_types import KEY_TYPES
+from tests.users import User
+from usercache.backends import memory
+from usercache.backends.base import Backend
 from usercache.conf import conf
-from usercache.tiers import Tier
 
 MakeUser = Callable[..., User]
-CountCommands = Callable[[], AbstractContextManager[dict[str, int]]]
-
-Deploy = Callable[[str], Deployment]
-ALL_DEPLOYMENTS = [pytest.param(name, marks=pytest.mark.redis) for name in DEPLOYMENTS]
-
-
-@pytest.fixture(scope="session")
-def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
-    """Run each kind of Redis from its first use to the end of the session."""
-    with ExitStack() as stack:
-
-        @cache
-        def start(name: str) -> Deployment:
-            return stack.enter_context(DEPLOYMENTS[name](tmp_path_factory.mktemp(name)))
-
-        yield start
-
-
-@pytest.fixture(params=ALL_DEPLOYMENTS)
-def deployment(request: pytest.FixtureRequest, deploy: Deploy, settings: Settings) -> Deployment:
-    """Let the shared alias lead to each kind of Redis in turn."""
-    deployment = deploy(request.param)
-    deployment.use(settings)
-    return deployment
 
 
 @pytest.fixture(
-    params=["local", pytest.param("redis", marks=pytest.mark.redis), *ALL_DEPLOYMENTS],
+    params=["memory", *(pytest.param(n, marks=pytest.mark.redis) for n in ("redis", *DEPLOYMENTS))],
 )
-def tier(request: pytest.FixtureRequest, deploy: Deploy, settings: Settings) -> Tier:
-    """Give each tier in turn: process memory, and every kind of Redis."""
-    if request.param == "local":
-        return local.connect(conf.USERCACHE_LOCAL_ALIAS)
-    if request.param in DEPLOYMENTS:
-        deploy(request.param).use(settings)
-    return shared.connect(conf.USERCACHE_SHARED_ALIAS)
+def backend(request: pytest.FixtureRequest, settings: Settings) -> Backend:
+    """Give each backend in turn: process memory, and every kind of Redis."""
+    if request.param == "memory":
+        return memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    if request.param != "redis":
+        request.getfixturevalue("deploy")(request.param).use(settings)
+    redis: Backend = request.getfixturevalue("redis_backend")
+    return redis
 
 
-@pytest.fixture
-def redis_client() -> Redis:
-    """Return the client of the shared alias."""
-    return cast(
-        "RedisCache[DefaultClient]", caches[conf.USERCACHE_SHARED_ALIAS]
-    ).client.get_client()
-
-
-@pytest.fixture
-def count_commands(redis_client: Redis, settings: Settings) -> CountCommands:
-    """Count what Redis itself was asked to do within the block, by command."""
-    # The figures' delivery has its own pace.
-    settings.USERCACHE_STATS_FLUSH_SECONDS = 60.0
-
-    @contextmanager
-    def count() -> Iterator[dict[str, int]]:
-        counts: dict[str, int] = {}
-        redis_client.config_resetstat()
-        yield counts
-        for name, figures in redis_client.info("commandstats").items():
-            command = name.removeprefix("cmdstat_")
-            # Those two are the counting's own.
-            if command not in ("config|resetstat", "info"):
-                counts[command] = figures["calls"]
-
-    return count
+@pytest.fixture(scope="session")
+def key_type_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the tables of the user models with other kinds of keys."""
+    models = [key_type.model for key_type in KEY_TYPES.values()]
+    with django_db_blocker.unblock(), connection.schema_editor() as editor:
+        for model in models:
+            editor.create_model(model)
+    yield
+    with django_db_blocker.unblock(), connection.schema_editor() as editor:
+        for model in models:
+            editor.delete_model(model)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from redis import Redis
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import find_free_port
 from tests.servers.tcp_proxy import TcpProxy
+from tests.waiting import wait_until
 
 DRIP_SECONDS = 0.05
 
@@ -94,6 +95,36 @@ def read_only(server: RedisServer, _proxy: TcpProxy) -> Iterator[None]:
 
 
 @contextmanager
+def short_of_replicas(server: RedisServer, _proxy: TcpProxy) -> Iterator[None]:
+    """Answer reads and refuse writes, for want of a replica that it must have."""
+    with configured(server, "min-replicas-to-write", 1, 0):
+        yield
+
+
+@contextmanager
+def unable_to_save(server: RedisServer, _proxy: TcpProxy) -> Iterator[None]:
+    """Answer reads and refuse writes, since its snapshot could not be written."""
+    snapshot = server.directory / "dump.rdb"
+    snapshot.mkdir()  # so that no file can take its place, whatever the user's rights
+    with configured(server, "save", "3600 1000000", ""):
+        save_snapshot(server, "err")
+        yield
+        snapshot.rmdir()
+        save_snapshot(server, "ok")
+    snapshot.unlink()
+
+
+@contextmanager
+def pausing_writes(server: RedisServer, _proxy: TcpProxy) -> Iterator[None]:
+    """Answer reads and let writes wait."""
+    with server.client() as client:
+        client.execute_command("CLIENT", "PAUSE", 600_000, "WRITE")
+    yield
+    with server.client() as client:
+        client.execute_command("CLIENT", "UNPAUSE")
+
+
+@contextmanager
 def flushed(server: RedisServer, _proxy: TcpProxy) -> Iterator[None]:
     """Forget everything."""
     with server.client() as client:
@@ -128,10 +159,27 @@ FAULTS: list[Fault] = [
     out_of_clients,
     changed_password,
     read_only,
+    short_of_replicas,
+    unable_to_save,
+    pausing_writes,
     flushed,
     restarted,
     killed,
 ]
+
+
+REFUSING_WRITES: list[Fault] = [read_only, short_of_replicas, unable_to_save, pausing_writes]
+"""And answering reads, so that a process that only reads has no error of its own."""
+
+
+def save_snapshot(server: RedisServer, outcome: str) -> None:
+    """Have the server save its snapshot, and wait until that has come to this outcome."""
+    with server.client() as client:
+        client.bgsave()
+        wait_until(
+            lambda: client.info("persistence")["rdb_last_bgsave_status"] == outcome,
+            f"the snapshot's outcome is {outcome}",
+        )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Run threads of real code one step at a time, in every order or in orders drawn by chance.
 
-A step is what lies between two gates. Gates stand before each operation on the tier, and before
+A step is what lies between two gates. Gates stand before each operation on the backend, and before
 the statements that a scenario names. Only one thread runs at any time, so that a schedule is a
 list of choices, and the same choices make the same run.
 """
@@ -10,7 +10,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from usercache.tiers import Tier
+from tests.counting import counted_events
+from usercache.backends import redis
+from usercache.backends.base import Backend
+from usercache.conf import conf
+from usercache.lookup import Store
 
 GATE_SECONDS = 10.0
 """A thread that hasn't come to its next gate by then hangs, and the test fails."""
@@ -90,21 +94,35 @@ def gate(name: str) -> None:
         actor.arrive(name)
 
 
-class GatedTier:
-    """A tier with a gate before every operation of the protocol."""
+class GatedBackend:
+    """A backend with a gate before every operation of the protocol."""
 
-    def __init__(self, tier: Tier) -> None:
-        self._tier = tier
-        self.name = tier.name
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name = backend.name
 
     def __getattr__(self, name: str) -> object:
-        operation = getattr(self._tier, name)
+        operation = getattr(self._backend, name)
 
         def gated(*args: object, **kwargs: object) -> object:
             gate(name)
             return operation(*args, **kwargs)
 
         return gated if callable(operation) else operation
+
+
+def make_gated_store() -> Store:
+    """Return a store on Redis with a gate before each of its operations.
+
+    Redis stands in the memory backend's place, so that no breaker and no second backend interfere.
+    """
+    gated = GatedBackend(redis.connect(conf.USERCACHE_REDIS_ALIAS))
+    return Store(
+        memory=gated,  # type: ignore[arg-type]
+        events=counted_events(),
+        random=lambda: 0.0,
+        sleep=lambda _seconds: None,
+    )
 
 
 @dataclass

@@ -1,21 +1,35 @@
 """System checks: each mistake has an id and a hint, and our own settings have none."""
 
 import copy
+import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
-from django.db import connections
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connections, models
+from django.db.models import Count, Exists, F, Q, QuerySet
+from django.db.models.functions import Lower, Now
+from django_redis.cache import RedisCache
 from pytest_django import Settings
 from redis.cache import CacheConfig
+from rest_framework.settings import api_settings as drf_settings
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.settings import api_settings as jwt_settings
 
-from accounts.models import User
+from accounts.managers import UserManager
+from tests.usercache.key_types import KEY_TYPES
+from tests.users import User
+from usercache.checks.backends import check_aliases, check_vendor
 from usercache.checks.exposure import check_exposure
-from usercache.checks.faces import check_dashboard
-from usercache.checks.whitelist import SECRET_NAMES
+from usercache.checks.whitelist import SECRET_NAMES, check_key
+from usercache.conf import SETTINGS, conf
+from usercache.observability.checks import check_dashboard
 
 
 def ids() -> list[str]:
@@ -38,21 +52,23 @@ def test_own_settings_are_clean() -> None:
         ("USERCACHE_TTL_SECONDS", float("inf"), "E002"),
         ("USERCACHE_TTL_JITTER", 0.6, "E002"),
         ("USERCACHE_NEGATIVE_TTL_SECONDS", -1, "E002"),
-        ("USERCACHE_LOCAL_TTL_SECONDS", 61, "E002"),
-        ("USERCACHE_LEASE_TTL_SECONDS", 0, "E002"),
-        ("USERCACHE_LEASE_WAIT_SECONDS", -0.1, "E002"),
-        ("USERCACHE_BARRIER_WAIT_SECONDS", 61, "E002"),
-        ("USERCACHE_BARRIER_TTL_SECONDS", 0, "E002"),
-        ("USERCACHE_STATS_FLUSH_SECONDS", 0, "E002"),
+        ("USERCACHE_MEMORY_TTL_SECONDS", 61, "E002"),
+        ("USERCACHE_FILL_LOCK_TTL_SECONDS", 0, "E002"),
+        ("USERCACHE_FILL_LOCK_WAIT_SECONDS", -0.1, "E002"),
+        ("USERCACHE_WRITE_MARKER_WAIT_SECONDS", 61, "E002"),
+        ("USERCACHE_WRITE_MARKER_TTL_SECONDS", 0, "E002"),
+        ("USERCACHE_METRICS_FLUSH_SECONDS", 0, "E002"),
         ("USERCACHE_AUDIT_SHARE", 1.1, "E002"),
         ("USERCACHE_WAIT_REPLICAS", 1.5, "E001"),
         ("USERCACHE_WAIT_REPLICAS", -1, "E002"),
         ("USERCACHE_TTL", 300, "W003"),
         ("USERCACHE_SIGNING_KEY", "", "E004"),
         ("USERCACHE_SIGNING_KEY", "k" * 31, "E004"),
-        ("USERCACHE_LOCAL_ALIAS", "nowhere", "E010"),
-        ("USERCACHE_SHARED_ALIAS", "nowhere", "E011"),
-        ("USERCACHE_SHARED_ALIAS", "default", "E011"),
+        ("USERCACHE_SIGNING_KEY_FALLBACKS", ("k" * 32, "k" * 31), "E004"),
+        ("USERCACHE_MEMORY_ALIAS", "nowhere", "E010"),
+        ("USERCACHE_REDIS_ALIAS", "nowhere", "E011"),
+        ("USERCACHE_LISTEN_ALIAS", "nowhere", "E049"),
+        ("USERCACHE_REDIS_ALIAS", "default", "E011"),
         ("USERCACHE_METRICS_TOKEN", "k" * 31, "E022"),
         ("USERCACHE_METRICS_NETWORKS", ("10.0.0.1/8",), "E023"),
         ("USERCACHE_METRICS_NETWORKS", ("localhost",), "E023"),
@@ -64,6 +80,46 @@ def test_wrong_setting(settings: Settings, name: str, value: object, expected: s
     assert ids() == [f"usercache.{expected}"]
 
 
+WRONG_TYPES: dict[type, tuple[object, ...]] = {
+    str: (5, None, b"text", ("text",)),
+    bool: (1, None, "yes"),
+    int: (1.5, None, "1", True),
+    float: (None, "1", True),
+    tuple: (5, None, "id", (5,), {"id": 1}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, s in SETTINGS.items() for value in WRONG_TYPES[type(s.default)]],
+)
+def test_setting_of_another_type_is_reported_alone(
+    settings: Settings, name: str, value: object
+) -> None:
+    """A value of the wrong type is an error that names the setting, never a traceback."""
+    setattr(settings, name, value)
+    assert ids() == ["usercache.E001"]
+    [message] = [m for m in run_checks() if m.id == "usercache.E001"]
+    assert message.msg.startswith(name)
+
+
+def test_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Redis is wanted and its libraries aren't installed, the check says how to get them."""
+    settings.USERCACHE_REDIS_ALIAS = "usercache"
+    monkeypatch.delitem(sys.modules, "usercache.checks.redis", raising=False)
+    monkeypatch.setitem(sys.modules, "django_redis.cache", None)
+    [message] = check_aliases()
+    assert message.id == "usercache.E011"
+    assert "django-usercache[redis]" in str(message.hint)
+
+
+def test_metrics_say_which_extra_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app of the metrics does not start without its libraries, and says how to get them."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ImproperlyConfigured, match=r"prometheus_client.*django-usercache\[metrics"):
+        apps.get_app_config("usercache_observability").ready()
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -72,8 +128,9 @@ def test_wrong_setting(settings: Settings, name: str, value: object, expected: s
         (lambda fields: tuple(f for f in fields if f != "id"), "E008"),
         (lambda fields: tuple(f for f in fields if f != "is_active"), "E008"),
         (lambda fields: tuple(f for f in fields if f != "token_version"), "E008"),
+        (lambda fields: tuple(f for f in fields if f != "ended_sessions"), "E008"),
     ],
-    ids=["no column", "secret", "no id", "no is_active", "no token_version"],
+    ids=["no column", "secret", "no id", "no is_active", "no token_version", "no ended_sessions"],
 )
 def test_wrong_whitelist(
     settings: Settings, change: Callable[[tuple[str, ...]], tuple[str, ...]], expected: str
@@ -117,10 +174,40 @@ def test_column_that_cannot_be_cached(settings: Settings, monkeypatch: pytest.Mo
     assert ids() == ["usercache.E007"]
 
 
+def test_fingerprint_of_no_password(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model without passwords has no fingerprints of them."""
+    settings.USERCACHE_PASSWORD_FINGERPRINT = True
+    assert ids() == []
+    monkeypatch.setattr(User._meta.get_field("password"), "attname", "secret")
+    assert ids() == ["usercache.E053"]
+
+
 def test_identifier_that_is_not_unique(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two users with one phone number couldn't be told apart by it."""
+    """As the email of Django's own user, it may be cached: nobody is looked up by it."""
     monkeypatch.setitem(User._meta.get_field("phone").__dict__, "unique", False)
-    assert ids() == ["usercache.E009"]
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    "setting", ["USERCACHE_TOKEN_VERSION_FIELD", "USERCACHE_ENDED_SESSIONS_FIELD"]
+)
+@pytest.mark.parametrize(
+    ("column", "hint"), [("shoe_size", "no such column"), ("last_login", "Add it.")]
+)
+def test_column_of_tokens(settings: Settings, setting: str, column: str, hint: str) -> None:
+    """A column that tokens are compared with must be cached, if the model has it."""
+    setattr(settings, setting, column)
+    [message] = run_checks()
+    assert message.id == "usercache.E008"
+    assert hint in str(message.hint)
+
+
+def test_model_without_is_active(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's AbstractBaseUser has it as an attribute that is always True."""
+    fields = [f for f in User._meta.concrete_fields if f.name != "is_active"]
+    monkeypatch.setitem(vars(User._meta), "concrete_fields", fields)
+    settings.USERCACHE_FIELDS = tuple(f for f in settings.USERCACHE_FIELDS if f != "is_active")
+    assert ids() == []
 
 
 def test_requests_that_are_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +232,142 @@ def test_dashboard_that_lacks_something(
     hints = [message.hint for message in check_dashboard()]
     assert [str(hint).split()[0] for hint in hints] == ["Add", "Set"]
     installed.clear()
-    assert check_dashboard() == []
+    assert list(check_dashboard()) == []
+
+
+def show(manager: str, rows: QuerySet[User], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the default manager, or `objects`, show these rows."""
+    other = UserManager()
+    other.model, other.name = User, "other"
+    monkeypatch.setattr(other, "get_queryset", lambda: rows)
+    if manager == "objects":
+        monkeypatch.setattr(User, "objects", other)
+    else:
+        monkeypatch.setattr(User._meta, "default_manager", other)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (lambda: User.objects.filter(location="", is_active=True), []),
+        (lambda: User.objects.exclude(Q(location="x") | Q(bio__startswith=F("email"))), []),
+        (lambda: User.objects.filter(username__in=["a", "b"]).order_by("last_login"), []),
+        (lambda: User.objects.exclude(email=Lower("username")), []),
+        (lambda: User.objects.only("email").select_related(None), []),
+        (User.objects.none, ["E043"]),
+        (lambda: User.objects.filter(last_login=None), ["E043"]),
+        (lambda: User.objects.filter(groups__name="x"), ["E043"]),
+        (lambda: User.objects.exclude(groups__name="x"), ["E043"]),
+        (lambda: User.objects.filter(created_at__lt=Now()), ["E043"]),
+        (lambda: User.objects.filter(Exists(Group.objects.all())), ["E043"]),
+        (lambda: User.objects.filter(pk__in=Group.objects.values("pk")), ["E043"]),
+        (lambda: User.objects.extra(where=["1=1"]), ["E043"]),
+        (lambda: User.objects.all()[:5], ["E043"]),
+        (lambda: User.objects.union(User.objects.all()), ["E043"]),
+        (lambda: User.objects.annotate(Count("pk")), ["E043"]),
+    ],
+)
+def test_default_manager_that_hides_users(
+    monkeypatch: pytest.MonkeyPatch, rows: Callable[[], QuerySet[User]], expected: list[str]
+) -> None:
+    """Watched columns of the row itself may hide a user; what changes unheard may not."""
+    query = rows()
+    show("default", query, monkeypatch)
+    monkeypatch.setattr(User, "objects", User._default_manager)
+    assert ids() == [f"usercache.{name}" for name in expected]
+
+
+@pytest.mark.parametrize("manager", ["default", "objects"])
+def test_managers_that_hide_differently(monkeypatch: pytest.MonkeyPatch, manager: str) -> None:
+    """Users that simplejwt doesn't find, the cache must not find either."""
+    show(manager, User.objects.filter(location=""), monkeypatch)
+    assert ids() == ["usercache.E044"]
+
+
+@pytest.mark.parametrize(
+    ("shared", "tenants", "expected"),
+    [
+        (None, None, ["E045"]),
+        ((), ("accounts",), ["E045"]),
+        (("accounts",), ("accounts",), ["E045"]),
+        (("accounts",), (), []),
+        (("accounts.apps.AccountsConfig",), ("usercache",), []),
+    ],
+)
+def test_schema_per_tenant(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: object,
+    tenants: object,
+    expected: list[str],
+) -> None:
+    """A user table in each tenant's schema is refused, one that they share isn't."""
+    assert ids() == []
+    monkeypatch.setattr(connections["default"], "schema_name", "public", raising=False)
+    for name, value in (("SHARED_APPS", shared), ("TENANT_APPS", tenants)):
+        if value is not None:
+            setattr(settings, name, value)
+    assert ids() == [f"usercache.{name}" for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("USER_ID_FIELD", "pk", []),
+        ("USER_ID_FIELD", "username", []),
+        ("USER_ID_FIELD", "occupation", ["E040"]),
+        ("USER_ID_FIELD", "shoe_size", ["E040"]),
+        ("CHECK_REVOKE_TOKEN", True, ["W041"]),
+        ("LEEWAY", None, []),
+        ("LEEWAY", 60, []),
+        ("LEEWAY", timedelta(seconds=60), []),
+        ("LEEWAY", 61, ["E042"]),
+        ("LEEWAY", timedelta(seconds=-1), ["E042"]),
+        ("LEEWAY", float("nan"), ["E042"]),
+        ("LEEWAY", "5", ["E042"]),
+        ("LEEWAY", True, ["E042"]),
+    ],
+)
+def test_simplejwt_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object, expected: list[str]
+) -> None:
+    """What can't be honoured, or costs a query each time, is said; unless nobody uses the class."""
+    monkeypatch.setattr(jwt_settings, name, value)
+    assert ids() == [f"usercache.{name}" for name in expected]
+    monkeypatch.setattr(conf, "USERCACHE_PASSWORD_FINGERPRINT", True)
+    assert ids() == [f"usercache.{name}" for name in expected if name != "W041"]
+    monkeypatch.setattr(drf_settings, "DEFAULT_AUTHENTICATION_CLASSES", [JWTAuthentication])
+    assert ids() == []
+
+
+class Tenant(str):
+    """A prefix that is another each time."""
+
+
+class KeysOfTheirOwn(RedisCache):
+    """A cache that makes its keys itself."""
+
+    def make_key(self, *args: Any, **kwargs: Any) -> Any:
+        return super().make_key(*args, **kwargs)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"KEY_FUNCTION": lambda key, prefix, version: f"{prefix}:{version}:{key}"},
+        {"KEY_PREFIX": Tenant("x")},
+        {"VERSION": Tenant("1")},
+        {"BACKEND": f"{__name__}.KeysOfTheirOwn"},
+    ],
+    ids=["key function", "prefix", "version", "backend"],
+)
+def test_keys_that_differ_from_call_to_call(settings: Settings, config: dict[str, Any]) -> None:
+    """An alias whose keys may hang on a tenant is refused."""
+    aliases = copy.deepcopy(settings.CACHES)
+    aliases["usercache"].update(config)
+    settings.CACHES = aliases
+    assert ids() == ["usercache.E046"]
 
 
 @pytest.mark.redis
@@ -178,7 +400,7 @@ def test_wrong_alias(settings: Settings, options: dict[str, Any], expected: str)
     assert ids() == [f"usercache.{expected}"]
 
 
-FAR, NEAR = "redis.example.com", "127.0.0.1"
+FAR, L1 = "redis.example.com", "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -190,15 +412,15 @@ FAR, NEAR = "redis.example.com", "127.0.0.1"
         (f"redis://{FAR}/0", {"CONNECTION_POOL_KWARGS": {"password": "SECRET"}}, ["W021"]),
         (f"rediss://{FAR}/0", {}, ["W020"]),
         (f"rediss://hmb:SECRET@{FAR}/0", {}, []),
-        (f"redis://{NEAR}:6379/0,redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
-        (f"redis://{NEAR}/0", {}, []),
+        (f"redis://{L1}:6379/0,redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
+        (f"redis://{L1}/0", {}, []),
         ("redis://localhost/0", {}, []),
         ("redis://[::1]/0", {}, []),
         ("redis://10.0.0.7/0", {}, ["W020", "W021"]),
         ("unix:///run/redis.sock?db=0", {}, []),
         ([f"rediss://{FAR}", f"rediss://{FAR}:7"], {"PASSWORD": "SECRET"}, []),
         ("redis://mymaster/0", {"SENTINELS": [(FAR, 26379)]}, ["W020", "W021"]),
-        ("redis://mymaster/0", {"SENTINELS": [(NEAR, 26379)]}, []),
+        ("redis://mymaster/0", {"SENTINELS": [(L1, 26379)]}, []),
         (
             "redis://mymaster/0",
             {"SENTINELS": [(FAR, 1)], "PASSWORD": "x", "CONNECTION_POOL_KWARGS": {"ssl": True}},
@@ -212,7 +434,7 @@ def test_exposed_redis(
     """Across a network without password or TLS is warned of, and the password isn't shown."""
     entry = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
     settings.CACHES = {"usercache": entry}
-    settings.USERCACHE_SHARED_ALIAS = "usercache"
+    settings.USERCACHE_REDIS_ALIAS = "usercache"
     messages = check_exposure()
     assert [message.id for message in messages] == [f"usercache.{name}" for name in expected]
     assert all(message.hint for message in messages)
@@ -223,7 +445,7 @@ def test_exposed_redis(
 
 def test_exposure_is_a_matter_of_deployment(settings: Settings) -> None:
     """Only `check --deploy` speaks of it, and of no Redis there is nothing to say."""
-    settings.USERCACHE_SHARED_ALIAS = ""
+    settings.USERCACHE_REDIS_ALIAS = ""
     assert check_exposure() == []
     deployment_checks = set(registry.get_checks(include_deployment_checks=True))
     added = deployment_checks - set(registry.get_checks())
@@ -234,8 +456,97 @@ def test_every_message_says_what_to_do(settings: Settings) -> None:
     """No check only complains; and none shows a key."""
     settings.USERCACHE_SIGNING_KEY = "short and secret"
     settings.USERCACHE_FIELDS = ("password", "nothing")
-    settings.USERCACHE_LOCAL_ALIAS = "nowhere"
+    settings.USERCACHE_MEMORY_ALIAS = "nowhere"
     messages = [m for m in run_checks() if m.id and m.id.startswith("usercache.")]
     assert len(messages) >= 4
     assert all(m.hint for m in messages)
     assert "short and secret" not in "".join(map(str, messages))
+
+
+@pytest.mark.parametrize("name", KEY_TYPES)
+def test_keys_with_one_spelling(name: str, settings: Settings) -> None:
+    """Integers, UUIDs and plain text are keys."""
+    KEY_TYPES[name].use(settings)
+    assert check_key() == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        models.DecimalField(max_digits=9, decimal_places=2),
+        models.DateTimeField(),
+        models.CharField(max_length=9, db_collation="nocase"),
+    ],
+    ids=lambda field: type(field).__name__,
+)
+def test_key_of_several_spellings(
+    field: "models.Field[Any, Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the database may call equal though it is spelled otherwise is refused."""
+    monkeypatch.setattr(User._meta, "pk", field)
+    assert [message.id for message in check_key()] == ["usercache.E047"]
+
+
+def test_database_on_which_nothing_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what isn't heard there, an upsert that can't name its target among it."""
+    monkeypatch.setattr(connections["default"], "vendor", "mysql")
+    [message] = check_vendor()
+    assert message.id == "usercache.W048"
+    assert "update_conflicts" in message.msg
+
+
+SESSION_CHECKS = {f"usercache.{name}" for name in ("W054", "W055", "W056", "W057", "E058", "W059")}
+SESSIONS = "usercache.auth.sessions.CachedAuthenticationMiddleware"
+DJANGO_S = "django.contrib.auth.middleware.AuthenticationMiddleware"
+PARTICULAR = "tests.usercache.auth.test_sessions.BackendOfItsOwn"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        ({"USERCACHE_PASSWORD_FINGERPRINT": False}, ["W055"]),
+        ({"USERCACHE_READ_ONLY_USERS": True}, ["W059"]),
+        ({"MIDDLEWARE": [DJANGO_S, SESSIONS]}, ["W054"]),
+        ({"MIDDLEWARE": [DJANGO_S], "USERCACHE_PASSWORD_FINGERPRINT": False}, []),
+        ({"USERCACHE_SESSION_BACKENDS": ["accounts.backends.PasswordBackends"]}, ["E058"]),
+        ({"AUTHENTICATION_BACKENDS": [PARTICULAR]}, ["W057"]),
+        (
+            {"AUTHENTICATION_BACKENDS": [PARTICULAR], "USERCACHE_SESSION_BACKENDS": [PARTICULAR]},
+            [],
+        ),
+        ({"AUTHENTICATION_BACKENDS": [PARTICULAR, "accounts.backends.PasswordBackend"]}, []),
+        ({"USERCACHE_FIELDS": ("id", "is_active")}, ["W056"]),
+    ],
+)
+def test_sessions(settings: Settings, changed: dict[str, Any], expected: list[str]) -> None:
+    """What makes a session cost a query, or the middleware of no effect, is said."""
+    settings.MIDDLEWARE = [SESSIONS if path == DJANGO_S else path for path in settings.MIDDLEWARE]
+    settings.USERCACHE_PASSWORD_FINGERPRINT = True
+    settings.USERCACHE_READ_ONLY_USERS = False
+    settings.USERCACHE_TOKEN_VERSION_FIELD = ""
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    found = [i for i in ids() if i in SESSION_CHECKS]
+    assert found == [f"usercache.{name}" for name in expected]
+
+
+def _fail(_user: User) -> str:
+    raise OperationalError
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"), [(lambda user: user.bio.year, []), (_fail, ["usercache.W056"])]
+)
+def test_session_hash_that_cannot_be_tried_out(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Callable[[User], str],
+    expected: list[str],
+) -> None:
+    """A method that fails on a column's default is left alone; one that asks a database is said."""
+    settings.MIDDLEWARE, settings.USERCACHE_PASSWORD_FINGERPRINT = [SESSIONS], True
+    settings.USERCACHE_READ_ONLY_USERS = False
+    monkeypatch.setattr(User, "get_session_auth_hash", read)
+    assert [i for i in ids() if i in SESSION_CHECKS] == expected

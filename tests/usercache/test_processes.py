@@ -6,9 +6,10 @@ from contextlib import ExitStack
 import pytest
 from django.db import transaction
 
-from accounts.models import User
 from tests.processes import ANSWER_SECONDS, python
-from usercache.users import get_user_by_id, inspect_user
+from tests.users import User
+from usercache.management.inspection import inspect_user
+from usercache.users import get_user_by_id
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -16,17 +17,20 @@ PROCESSES, THREADS = 4, 125
 
 # So that a slow machine can't turn waiting into loading: what is tested is who asks, not when.
 PATIENT = {
-    "USERCACHE_LEASE_WAIT_SECONDS": "50",
-    "USERCACHE_LEASE_TTL_SECONDS": "60",
+    "USERCACHE_FILL_LOCK_WAIT_SECONDS": "50",
+    "USERCACHE_FILL_LOCK_TTL_SECONDS": "60",
     "USERCACHE_REDIS_TIMEOUT_SECONDS": "30",
-    "USERCACHE_REDIS_MAX_CONNECTIONS": str(THREADS),
+    # Three more than look-ups: the recovery, the metrics, the listener.
+    "USERCACHE_REDIS_MAX_CONNECTIONS": str(THREADS + 3),
 }
 
 STAMPEDE = f"""
 import threading
 from django.db import connection, connections
-from usercache.users import get_user_by_id
+from usercache.runtime import await_verdict
+from usercache.users import (get_user_by_id)
 
+await_verdict(30)
 pk, queries, found, lock = int(input()), 0, 0, threading.Lock()
 start = threading.Barrier({THREADS} + 1)
 
@@ -57,7 +61,7 @@ print(queries, found, flush=True)
 """
 
 READ = """
-from usercache.users import get_user_by_id, get_user_by_email
+from usercache.users import (get_user_by_id, get_user_by_email)
 while True:
     user = get_user_by_id(int(input()))
     print(user and user.first_name, flush=True)
@@ -66,10 +70,10 @@ while True:
 DIE_BEFORE_INVALIDATION = """
 import os, signal
 from django.db import transaction
-from accounts.models import User
-from usercache.store import Store
+from tests.users import User
+from usercache.lookup import Store
 
-Store.lower_barriers = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+Store.clear_markers = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 with transaction.atomic():
     user = User.objects.select_for_update().get(pk=int(input()))
     user.first_name = "Alicia"
@@ -115,12 +119,12 @@ def test_write_is_seen_in_another_process(alice: User) -> None:
 
 
 def test_process_killed_between_commit_and_invalidation(alice: User) -> None:
-    """Its barrier stays behind, and keeps everybody on the row it committed."""
+    """Its write marker stays behind, and keeps everybody on the row it committed."""
     get_user_by_id(alice.pk)
     with python(DIE_BEFORE_INVALIDATION) as writer:
         writer.communicate(f"{alice.pk}\n", timeout=ANSWER_SECONDS)
         assert writer.returncode == -signal.SIGKILL
-    assert inspect_user(alice.pk).state == "barrier"
+    assert inspect_user(alice.pk).state == "write marker"
     user = get_user_by_id(alice.pk)
     assert user is not None
     assert user.first_name == "Alicia"

@@ -1,9 +1,10 @@
 """Two processes, a relay and a Redis that fails at will, driven by Hypothesis against a model.
 
-Users, writes, outbox and database are the real ones; Redis is a tier in memory that refuses, hangs
-(and may do what it was told all the same), turns read-only or forgets everything, for one process
-or for both; time is a clock that the machine moves. The model knows which version of each user is
-committed, and since when; what a process may be served follows from the rules in `CAVEATS.md`.
+Users, writes, outbox and database are the real ones; Redis is a backend in memory that refuses,
+hangs (and may do what it was told all the same), turns read-only or forgets everything, for one
+process or for both; time is a clock that the machine moves. The model knows which version of each
+user is committed, and since when; what a process may be served follows from the rules in
+`docs/caveats.md`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,35 +28,37 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from accounts.models import User
-from tests.usercache.clocks import Clock
-from usercache import outbox
-from usercache.breaker import Breaker
+from tests.clocks import Clock
+from tests.counting import counted_events
+from tests.sizes import sizes
+from tests.users import User
+from usercache.backends.breaker import Breaker
+from usercache.backends.memory import MemoryBackend
+from usercache.backends.resilient import ResilientBackend
 from usercache.codec import get_codec
 from usercache.conf import conf
-from usercache.guard import GuardedTier
 from usercache.keys import RECORD, record_key
-from usercache.listener import SILENCE_SECONDS
-from usercache.local import LocalTier
+from usercache.lookup import Store
 from usercache.models import PendingInvalidation
-from usercache.near import NearTier
-from usercache.process import PROCESS, _forget_all, _recover, carry_out
-from usercache.stats import Stats
-from usercache.store import Store
+from usercache.orm import outbox
+from usercache.orm.outbox import drain
+from usercache.runtime import RUNTIME, get_store
+from usercache.tracking.cache import ClientCache
+from usercache.tracking.listener import SILENCE_SECONDS
 from usercache.users import get_user_by_id, invalidate_user
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 USERS = 2
-EXAMPLES, STEPS = 200, 30
+STEPS = 30
 LOCAL_TTL_SECONDS = 5.0
 LONG_PAUSE_SECONDS = 70.0
 
 
-class MemoryRedis(LocalTier):
+class MemoryRedis(MemoryBackend):
     """Stands for the server: the protocol in memory, entries living as long as in Redis.
 
-    It tells of every change, as client tracking does, of fills and leases too.
+    It tells of every change, as client tracking does, of fills and fill locks too.
     """
 
     name = "redis"
@@ -64,29 +67,31 @@ class MemoryRedis(LocalTier):
         super().__init__(cache, clock)
         self.hearers: list[Callable[[Sequence[str] | None], None]] = []
 
-    def take_lease(self, key: str, lease: bytes, instead_of: bytes = b"") -> bytes | None:
+    def acquire_fill_lock(
+        self, key: str, fill_lock: bytes, instead_of: bytes = b""
+    ) -> bytes | None:
         self._tell([key])
-        return super().take_lease(key, lease, instead_of)
+        return super().acquire_fill_lock(key, fill_lock, instead_of)
 
-    def fill(self, entries: Mapping[str, tuple[bytes, int]], lease: bytes) -> int:
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
         self._tell(list(entries))
-        return super().fill(entries, lease)
+        return super().fill(entries, fill_lock)
 
-    def raise_barriers(self, keys: Sequence[str], token: bytes) -> None:
+    def set_markers(self, keys: Sequence[str], token: bytes) -> None:
         self._tell(keys)
-        super().raise_barriers(keys, token)
+        super().set_markers(keys, token)
 
-    def lower_barriers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+    def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
         self._tell(keys)
-        super().lower_barriers(keys, token, pointers)
+        super().clear_markers(keys, token, pointers)
 
-    def forget(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+    def invalidate(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
         self._tell(keys)
-        super().forget(keys, pointers)
+        super().invalidate(keys, pointers)
 
-    def forget_all(self) -> None:
+    def invalidate_all(self) -> None:
         self._tell(None)
-        super().forget_all()
+        super().invalidate_all()
 
     def _tell(self, keys: Sequence[str] | None) -> None:
         for hear in self.hearers:
@@ -130,6 +135,8 @@ class Link:
     def probe(self) -> None:
         self.__getattr__("set_pointer")("usercache:probe", "probe", 1000)  # type: ignore[operator]
 
+    beat = probe
+
 
 class Member:
     """One process of the fleet."""
@@ -138,31 +145,31 @@ class Member:
         self.link = Link(server)
         cache = LocMemCache(f"machine-{name}", {})
         cache.clear()
-        local = LocalTier(cache, clock, random=lambda: 0.0)
-        stats = Stats()
+        local = MemoryBackend(cache, clock, random=lambda: 0.0)
+        events = counted_events()
         self.clock = clock
-        self.near = NearTier(10, clock=clock)
+        self.l1 = ClientCache(10, clock=clock)
         self.line_cut_at: float | None = None
         self.untaken: list[Sequence[str] | None] = []
         server.hearers.append(self.hear)
         self.begin_to_listen()
-        self.guard = GuardedTier(
+        self.guard = ResilientBackend(
             self.link,  # type: ignore[arg-type]  # a stand-in
             Breaker(clock=clock, random=lambda: 0.0),
-            stats,
-            on_opening=lambda: _forget_all([local, self.near]),
-            on_recovery=lambda tier: _recover(tier, [local, self.near]),
-            may_probe=lambda: not connection.in_atomic_block,
+            events,
+            on_opening=lambda: self.store.empty_memory(),  # noqa: PLW0108  # it is made below
+            on_recovery=lambda backend: self.store.recover(backend),  # noqa: PLW0108
         )
         self.store = Store(
-            shared=self.guard,
-            local=local,
-            near=self.near,
-            stats=stats,
+            redis=self.guard,
+            memory=local,
+            events=events,
             random=lambda: 0.0,
             clock=clock,
             sleep=lambda _seconds: None,
         )
+        self.store.l1 = self.l1
+        outbox.extend(self.store)
         self.floors = [0] * USERS
         """By user: the version that this process wrote or came back to; never again an older."""
 
@@ -175,20 +182,20 @@ class Member:
         """Connect, as the listener does after it has lost its line."""
         self.line_cut_at = None
         self.untaken.clear()
-        self.near.suspend()
-        self.near.watch(lambda: self.untaken)
-        self.near.extend_lease(self.clock.now + SILENCE_SECONDS)
+        self.l1.suspend()
+        self.l1.watch(lambda: self.untaken)
+        self.l1.extend_validity(self.clock.now + SILENCE_SECONDS)
 
     def take_messages(self) -> None:
         """Do as the listener does with what has come; a heartbeat's answer is the last of it."""
         for keys in self.untaken:
             if keys is None:
-                self.near.forget_all()
+                self.l1.invalidate_all()
             else:
-                self.near.forget(keys)
+                self.l1.invalidate(keys)
         self.untaken.clear()
         if self.line_cut_at is None:
-            self.near.extend_lease(self.clock.now + SILENCE_SECONDS)
+            self.l1.extend_validity(self.clock.now + SILENCE_SECONDS)
 
 
 # Mostly the first process and the first user, so that what follows on each other meets.
@@ -226,6 +233,8 @@ class Fleet(RuleBasedStateMachine):
         PendingInvalidation.objects.all().delete()
         self.committed = [0 for _ in self.pks]
         self.history: list[list[tuple[float, int]]] = [[] for _ in self.pks]
+        for member in range(len(self.members)):
+            self.attend(member)
 
     def teardown(self) -> None:
         for patch in self.patches:
@@ -269,7 +278,7 @@ class Fleet(RuleBasedStateMachine):
     def relay(self, member: int) -> None:
         """Let a relay that has this process's way to Redis do what is due."""
         with self.at_work(self.members[member]):
-            carry_out(overdue_only=True)
+            drain(get_store(), overdue_only=True)
 
     @rule(member=members, fault=faults, after=st.integers(0, 4))
     def break_or_mend_link(self, member: int, fault: str, after: int) -> None:
@@ -289,7 +298,23 @@ class Fleet(RuleBasedStateMachine):
         """Mend the link, let the longest pause pass, and read."""
         self.break_or_mend_link(member, "none", 0)
         self.wait(LONG_PAUSE_SECONDS)
+        self.attend(member)
         self.read(member, user)
+
+    @rule(member=members)
+    def attend(self, member: int) -> None:
+        """Let a process's recovery thread have its turn."""
+        process = self.members[member]
+        with self.at_work(process):
+            process.guard.attend()
+
+    @rule(member=members)
+    def start_anew(self, member: int) -> None:
+        """Let a process end, whatever it still had to tell, and another begin in its place."""
+        process, name = self.members[member], "ab"[member]
+        self.server.hearers.remove(process.hear)
+        link, self.members[member] = process.link, Member(name, self.server, self.clock)
+        self.members[member].link = self.members[member].guard.backend = link  # type: ignore[assignment]  # a stand-in
 
     @rule(member=members)
     def listen(self, member: int) -> None:
@@ -329,14 +354,15 @@ class Fleet(RuleBasedStateMachine):
     @rule()
     def lose_everything(self) -> None:
         """Restart Redis, or flush it, between two operations."""
-        self.server.forget_all()
+        self.server.invalidate_all()
 
     @rule(seconds=st.sampled_from([0.1, 1.9, 3.0, LONG_PAUSE_SECONDS, LONG_PAUSE_SECONDS]))
     def wait(self, seconds: float) -> None:
         """Let time pass, in which listeners have their turns."""
         self.clock.now += seconds
-        for member in self.members:
-            member.take_messages()
+        for member in range(len(self.members)):
+            self.members[member].take_messages()
+            self.attend(member)
 
     @invariant()
     def what_redis_has_wrong_is_in_the_outbox(self) -> None:
@@ -354,14 +380,17 @@ class Fleet(RuleBasedStateMachine):
     def at_work(self, process: Member) -> Iterator[None]:
         """Run code in a process; if it comes back to Redis, note what it must serve from now on."""
         was_away, committed = not process.guard.breaker.is_closed, list(self.committed)
-        with mock.patch.object(PROCESS, "_store", process.store):
+        with mock.patch.object(RUNTIME, "_store", process.store):
             yield
         if was_away and process.guard.breaker.is_closed:
             process.floors = [max(pair) for pair in zip(process.floors, committed, strict=True)]
 
     def get_floor(self, process: Member, user: int) -> int:
         """Return the oldest version that the process may be served now."""
-        if not process.guard.breaker.is_closed:
+        breaker = process.guard.breaker
+        if not breaker.is_closed and not breaker.is_away:
+            return self.committed[user]
+        if breaker.is_away:
             since = self.clock.now - LOCAL_TTL_SECONDS
             elsewhere = [version for at, version in self.history[user] if at < since]
             return max(process.floors[user], *elsewhere, 0)
@@ -383,14 +412,15 @@ class Fleet(RuleBasedStateMachine):
         return set(PendingInvalidation.objects.values_list("user_id", flat=True))
 
 
-def test_fleet() -> None:
+@sizes("examples", short=30, long=200)
+def test_fleet(examples: int) -> None:
     """No process is ever served what the rules forbid, and nothing unheard is forgotten."""
-    assert conf.USERCACHE_LOCAL_TTL_SECONDS == LOCAL_TTL_SECONDS
+    assert conf.USERCACHE_MEMORY_TTL_SECONDS == LOCAL_TTL_SECONDS
     assert outbox.get_alias() == "default"
     run_state_machine_as_test(
         Fleet,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=True,

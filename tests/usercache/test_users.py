@@ -1,28 +1,33 @@
 """Look-ups: what they cost, what they return, and that every write is seen by every key."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models.signals import post_save, pre_delete
-from pytest_django import DjangoAssertNumQueries
-from redis import Redis
+from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.models import User
-from tests.usercache.conftest import CountCommands, MakeUser
+from tests.counting import CountCommands
+from tests.usercache.conftest import MakeUser
+from tests.users import User, sql
 from usercache.conf import conf
-from usercache.process import get_store
+from usercache.instances.saving import ReadOnlyUserError
+from usercache.management.inspection import inspect_user
+from usercache.runtime import get_store
 from usercache.users import (
-    ReadOnlyUserError,
     cache_user,
     get_user_by_email,
     get_user_by_id,
     get_user_by_phone,
     get_user_by_username,
-    inspect_user,
     invalidate_all_users,
     invalidate_user,
 )
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +88,7 @@ def test_user_is_real_and_complete(alice: User) -> None:
         assert type(user) is User
         row = User.objects.get(pk=alice.pk)
         for name in conf.USERCACHE_FIELDS:
-            assert user.__dict__[name] == getattr(row, name)
+            assert getattr(user, name) == getattr(row, name)
 
 
 def test_password_is_deferred(
@@ -98,8 +103,9 @@ def test_password_is_deferred(
         assert user.password == alice.password
 
 
-def test_user_is_read_only(alice: User) -> None:
+def test_user_is_read_only(alice: User, settings: Settings) -> None:
     """Saving or deleting a user from the cache is refused with what to do, and changes nothing."""
+    settings.USERCACHE_READ_ONLY_USERS = True
     for _ in range(2):
         user = get_user_by_id(alice.pk)
         assert user is not None
@@ -162,6 +168,7 @@ def test_what_cannot_be_an_identifier_is_nobody(alice: User, value: str) -> None
     assert get_user_by_phone(value) is None
 
 
+@pytest.mark.product
 def test_identifiers_are_normalised_once(
     alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -173,16 +180,37 @@ def test_identifiers_are_normalised_once(
         assert get_user_by_phone("(242) 555-0101") == alice
 
 
+def test_identifier_that_tells_nobody_apart(
+    alice: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """By a column that several users may have one value of, nobody is found; it is still cached."""
+    monkeypatch.setitem(vars(User._meta.get_field("phone")), "unique", False)
+    settings.USERCACHE_SIGNING_KEY = "another, for which nothing was found out before"
+    with pytest.raises(ImproperlyConfigured, match="'phone'"):
+        get_user_by_phone(str(alice.phone))
+    for _ in range(2):
+        found = get_user_by_email(alice.email)
+        assert found is not None
+        assert found.phone == alice.phone
+    User.objects.filter(pk=alice.pk).update(phone=None)
+    found = get_user_by_email(alice.email)
+    assert found is not None
+    assert found.phone is None
+
+
 def test_absent_user_is_remembered(
     alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     """A token of a deleted user doesn't ask the database each time."""
-    assert get_user_by_id(alice.pk + 1) is None
+    pk = alice.pk
+    alice.delete()
+    assert get_user_by_id(pk) is None
     with django_assert_num_queries(0):
-        assert get_user_by_id(alice.pk + 1) is None
+        assert get_user_by_id(pk) is None
 
 
 @by_each
+@pytest.mark.integer_key
 def test_creation_is_seen_at_once(
     look_up: Callable[[User], User | None], alice: User, make_user: MakeUser
 ) -> None:
@@ -229,7 +257,7 @@ def test_rename_is_right_by_every_key(alice: User) -> None:
 
 
 @pytest.mark.redis
-def test_rename_leaves_no_old_pointer(alice: User, redis_client: Redis) -> None:
+def test_rename_leaves_no_old_pointer(alice: User, redis_client: "Redis") -> None:
     """Old identifiers go from the cache with the write, even when set on another instance."""
     warm(alice)
     User(pk=alice.pk, email="al@example.com", username="al", password="!").save()
@@ -319,9 +347,8 @@ def test_save_of_uncached_columns_only_keeps_the_record(alice: User) -> None:
 def test_invalidate_user_after_raw_sql(alice: User) -> None:
     """Who writes past the ORM says so, and the next look-up is fresh."""
     warm(alice)
-    table = connection.ops.quote_name(User._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET first_name = 'Alicia' WHERE id = %s", [alice.pk])
+        cursor.execute(sql("UPDATE {users} SET {first_name} = 'Alicia'"))
     invalidate_user(alice.pk, email=alice.email, username=alice.username, phone=alice.phone)
     user = get_user_by_email(alice.email)
     assert user is not None
@@ -333,7 +360,7 @@ def test_invalidate_user_in_a_transaction_holds_until_commit(alice: User) -> Non
     warm(alice)
     with transaction.atomic():
         invalidate_user(alice.pk)
-        assert inspect_user(alice.pk).state == "barrier"
+        assert inspect_user(alice.pk).state == "write marker"
     assert inspect_user(alice.pk).state == "nothing"
 
 
@@ -344,7 +371,7 @@ def test_invalidating_nobody_is_nothing(user_id: object) -> None:
 
 
 def test_invalidate_all_users(alice: User, bob: User) -> None:
-    """Every user is loaded anew."""
+    """Every user is loaded again."""
     warm(alice, bob)
     invalidate_all_users()
     assert inspect_user(alice.pk).state == inspect_user(bob.pk).state == "nothing"

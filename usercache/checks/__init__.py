@@ -1,29 +1,34 @@
-"""System checks: what would make the cache wrong, unsafe or slow is said at start-up."""
+"""System checks: report at start-up what would make the cache wrong, unsafe or slow."""
 
-from collections.abc import Callable
 from typing import Final
 
-from django.core.checks import CheckMessage
-
-from usercache.checks.backends import check_aliases, check_databases, check_triggers
-from usercache.checks.exposure import check_exposure
-from usercache.checks.faces import check_dashboard, check_metrics
-from usercache.checks.settings import check_settings, check_signing_key, check_tracing
-from usercache.checks.whitelist import check_fields, check_query_set
-
-__all__ = ["ALL", "DEPLOY", "check_triggers"]
-
-ALL: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
+from usercache.checks import backends, exposure, rows, whitelist
+from usercache.checks.settings import (
+    Check,
     check_settings,
     check_signing_key,
-    check_tracing,
-    check_fields,
-    check_query_set,
-    check_aliases,
-    check_databases,
-    check_metrics,
-    check_dashboard,
+    once_settings_are_typed,
 )
 
-DEPLOY: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (check_exposure,)
+__all__ = ["ALL", "DEPLOY", "once_settings_are_typed"]
+
+ALL: Final[tuple[Check, ...]] = (
+    check_settings,
+    *map(
+        once_settings_are_typed,
+        (
+            check_signing_key,
+            whitelist.check_fields,
+            whitelist.check_key,
+            whitelist.check_query_set,
+            rows.check_managers,
+            rows.check_tenants,
+            backends.check_aliases,
+            backends.check_databases,
+            backends.check_listen_alias,
+            backends.check_vendor,
+        ),
+    ),
+)
+DEPLOY: Final[tuple[Check, ...]] = (once_settings_are_typed(exposure.check_exposure),)
 """Those of `check --deploy` alone."""

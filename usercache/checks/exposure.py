@@ -1,4 +1,4 @@
-"""Checks for deployment: who can reach the shared Redis must log in, and can't listen."""
+"""Checks for deployment: access to the shared Redis needs a log-in and is encrypted."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -16,7 +16,7 @@ _LOGINS: Final = ("password", "credential_provider")
 
 def check_exposure(**_kwargs: Any) -> list[CheckMessage]:
     """Warn of a Redis across a network without password (W020) or TLS (W021); shows neither."""
-    alias = conf.USERCACHE_SHARED_ALIAS
+    alias = conf.USERCACHE_REDIS_ALIAS
     config = settings.CACHES.get(alias, {})
     options = config.get("OPTIONS", {})
     pool = options.get("CONNECTION_POOL_KWARGS", {})
@@ -29,7 +29,7 @@ def check_exposure(**_kwargs: Any) -> list[CheckMessage]:
         messages.append(
             CheckWarning(
                 f"CACHES['{alias}'] leads across a network to a Redis without a password.",
-                hint="Whoever reaches it can read every cached user and empty the cache. Give "
+                hint="Anyone who reaches it can read every cached user and empty the cache. Give "
                 "Redis a password or an ACL user, and name it in the URL (user:password@host).",
                 id="usercache.W020",
             )
@@ -38,7 +38,7 @@ def check_exposure(**_kwargs: Any) -> list[CheckMessage]:
         messages.append(
             CheckWarning(
                 f"CACHES['{alias}'] leads across a network to a Redis without TLS.",
-                hint="Whoever listens reads the password and every cached user. Use a rediss:// "
+                hint="Anyone who listens reads the password and every cached user. Use a rediss:// "
                 "URL; silence this one where the network itself is encrypted.",
                 id="usercache.W021",
             )

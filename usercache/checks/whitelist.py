@@ -1,4 +1,4 @@
-"""Checks of the whitelist against the user model: no secret, nothing that can't be cached."""
+"""Checks of the whitelist against the user model: no secrets, only cacheable columns."""
 
 import re
 from collections.abc import Iterator
@@ -7,12 +7,15 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
-from django.db import models
+from django.db import connections, models, router
 
-from usercache.codec import is_cacheable
+from usercache.codec import is_cacheable, target_of
 from usercache.conf import conf
-from usercache.keys import IDENTIFIERS
-from usercache.querysets import CachedUserQuerySet
+from usercache.fingerprints import PASSWORD
+from usercache.orm.querysets import CachedUserQuerySet
+
+CASE_BLIND: Final = "mysql"
+"""The vendor whose default collation ignores case."""
 
 SECRET_NAMES: Final = re.compile(
     r"passw|secret|(^|_)(hash|otp|totp|mfa|2fa|salt|pin|cvv|ssn|credential|private)(_|$|es$|s$)"
@@ -22,32 +25,44 @@ SECRET_NAMES: Final = re.compile(
 
 
 def check_fields(**_kwargs: Any) -> list[CheckMessage]:
-    """Check the whitelist against the user model (E005 to E009)."""
+    """Check the whitelist against the user model (E005 to E008, E053)."""
     model, messages = get_user_model(), list[CheckMessage]()
     fields = conf.USERCACHE_FIELDS
     for name in fields:
         messages += _check_field(model, name)
-    pk = model._meta.pk.attname
-    required = {pk, "is_active", conf.USERCACHE_TOKEN_VERSION_FIELD} - {""}
-    for name in sorted(required - set(fields)):
+    messages += _check_required(model)
+    has_password = any(field.attname == PASSWORD for field in model._meta.concrete_fields)
+    if conf.USERCACHE_PASSWORD_FINGERPRINT and not has_password:
         messages.append(
             Error(
-                f"USERCACHE_FIELDS lacks '{name}', which every request needs.",
-                hint="Add it. A user model without token versions sets "
-                'USERCACHE_TOKEN_VERSION_FIELD = "".',
-                id="usercache.E008",
+                f"USERCACHE_PASSWORD_FINGERPRINT is on, and {model._meta.label} has no column "
+                f"'{PASSWORD}'.",
+                hint="Switch it off.",
+                id="usercache.E053",
             )
         )
-    for name in IDENTIFIERS:
-        if name in fields and not _is_unique(model, name):
-            messages.append(
-                Error(
-                    f"'{name}' is not unique, so nobody can be looked up by it.",
-                    hint=f"Make the field unique, or take '{name}' off USERCACHE_FIELDS.",
-                    id="usercache.E009",
-                )
-            )
     return messages
+
+
+def check_key(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that every form of a primary key is one key of the cache (E047)."""
+    model = get_user_model()
+    field = target_of(model._meta.pk)
+    if isinstance(field, models.IntegerField | models.UUIDField):
+        return []
+    is_text = isinstance(field, models.CharField | models.TextField)
+    vendor = connections[router.db_for_write(model)].vendor
+    if is_text and not getattr(field, "db_collation", None) and vendor != CASE_BLIND:
+        return []
+    return [
+        Error(
+            f"The primary key of {model._meta.label} is a {type(field).__name__}, of which the "
+            "database may take two forms for one.",
+            hint="Use integers, UUIDs, or text without a collation of its own. A write of a user "
+            "under one form would not invalidate the other.",
+            id="usercache.E047",
+        )
+    ]
 
 
 def check_query_set(**_kwargs: Any) -> list[CheckMessage]:
@@ -58,11 +73,32 @@ def check_query_set(**_kwargs: Any) -> list[CheckMessage]:
     return [
         CheckWarning(
             f"The default manager of {model._meta.label} doesn't announce bulk writes.",
-            hint="Build it from usercache.querysets.CachedUserQuerySet, or call "
+            hint="Build it from usercache.orm.querysets.CachedUserQuerySet, or call "
             "invalidate_user() after every update(), bulk_update() and bulk_create().",
             id="usercache.W016",
         )
     ]
+
+
+def _check_required(model: type[models.Model]) -> Iterator[CheckMessage]:
+    columns = {field.attname for field in model._meta.concrete_fields}
+    # Where it is no column, Django's own `is_active` is always True.
+    always = {model._meta.pk.attname, *({"is_active"} & columns)}
+    for name in sorted(always - set(conf.USERCACHE_FIELDS)):
+        yield Error(
+            f"USERCACHE_FIELDS lacks '{name}', which every request needs.",
+            hint="Add it.",
+            id="usercache.E008",
+        )
+    for setting in ("USERCACHE_TOKEN_VERSION_FIELD", "USERCACHE_ENDED_SESSIONS_FIELD"):
+        name = getattr(conf, setting)
+        if name and name not in conf.USERCACHE_FIELDS:
+            is_column = name in columns
+            yield Error(
+                f"USERCACHE_FIELDS lacks '{name}', which {setting} names.",
+                hint="Add it." if is_column else f'The model has no such column: {setting} = "".',
+                id="usercache.E008",
+            )
 
 
 def _check_field(model: type[models.Model], name: str) -> Iterator[CheckMessage]:
@@ -87,9 +123,3 @@ def _check_field(model: type[models.Model], name: str) -> Iterator[CheckMessage]
             hint="Take it off; reading it from a cached user costs one query.",
             id="usercache.E007",
         )
-
-
-def _is_unique(model: type[models.Model], name: str) -> bool:
-    field = model._meta.get_field(name)
-    alone = [constraint.fields for constraint in model._meta.total_unique_constraints]
-    return bool(getattr(field, "unique", False)) or (name,) in alone

@@ -1,13 +1,17 @@
 """`manage.py create_demo_users`: an admin and some job seekers to try the project with."""
 
-from typing import Any
+import secrets
+from pathlib import Path
+from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from accounts.models import User
 
-PASSWORD = "Junkanoo-on-Bay-Street"  # noqa: S105 (printed, and for development only)
+PASSWORD_BYTES: Final = 12
+OWNER_ONLY: Final = 0o600
 
 DEMO_USERS: tuple[dict[str, Any], ...] = (
     {
@@ -66,29 +70,68 @@ DEMO_USERS: tuple[dict[str, Any], ...] = (
 
 
 class Command(BaseCommand):
-    """Add the demo users who are missing, and print how to log in."""
+    """Add the missing demo users, and print how to log in.
+
+    Their password is made with them, and kept in the file that `DEMO_PASSWORD_FILE` names.
+    """
 
     help = "Add an admin and some job seekers, all with one printed password (development only)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the permission to write to other databases than a local file."""
+        parser.add_argument(
+            "--any-database",
+            action="store_true",
+            help="also into a database that is no local SQLite file; never beside other users",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Add them.
 
-        Raises: CommandError unless DEBUG is on, since everybody knows the password.
+        Raises: CommandError unless DEBUG is on and the database is one to try things with.
         """
         if not settings.DEBUG:
             raise CommandError(
-                "Demo users have a password that everybody knows. Set DEBUG=True, on a "
-                "development machine, or make an admin with: manage.py createsuperuser"
+                "Demo users are for development. Set DEBUG=True, on a development machine, or "
+                "make an admin with: manage.py createsuperuser"
+            )
+        if connection.vendor != "sqlite" and not options["any_database"]:
+            raise CommandError(
+                "No demo users: DATABASE_URL leads to a server, which may be somebody's. If it is "
+                "for development only: manage.py create_demo_users --any-database"
             )
         emails = [user["email"] for user in DEMO_USERS]
-        existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
-        for user in DEMO_USERS:
-            if user["email"] not in existing:
-                User.objects.create_user(password=PASSWORD, **user)
-        self._print_table()
+        # One more than there are demo users: enough to detect others.
+        found = set(User.objects.order_by("pk").values_list("email", flat=True)[: len(emails) + 1])
+        missing = [user for user in DEMO_USERS if user["email"] not in found]
+        if missing and found.difference(emails):
+            raise CommandError(
+                "No demo users: this database has users of its own. Make an admin with: "
+                "manage.py createsuperuser"
+            )
+        self._print_table(self._add(missing) if missing else _read_password())
 
-    def _print_table(self) -> None:
+    def _add(self, missing: list[dict[str, Any]]) -> str:
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        for user in User.objects.all():  # they are demo users, all of them
+            user.set_password(password)
+            user.save()
+        for fields in missing:
+            User.objects.create_user(password=password, **fields)
+        path = Path(settings.DEMO_PASSWORD_FILE)
+        path.touch(OWNER_ONLY)
+        path.write_text(password)
+        return password
+
+    def _print_table(self, password: str) -> None:
         width = max(len(user["email"]) for user in DEMO_USERS)
         for user in DEMO_USERS:
             role = "admin, also at /admin/" if user.get("is_admin") else "job seeker"
-            self.stdout.write(f"{user['email']:{width}}  {PASSWORD}  {role}")
+            self.stdout.write(f"{user['email']:{width}}  {password}  {role}")
+
+
+def _read_password() -> str:
+    try:
+        return Path(settings.DEMO_PASSWORD_FILE).read_text()
+    except OSError:
+        return "(as it was set; see manage.py changepassword)"

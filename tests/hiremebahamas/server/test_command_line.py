@@ -7,7 +7,7 @@ import logging.config
 import pytest
 
 from hiremebahamas.server.address import Address, parse_address
-from hiremebahamas.server.command_line import ACCESS_LOG, LOGGING, spell_command
+from hiremebahamas.server.command_line import ACCESS_LOG, LOGGING, format_command
 from hiremebahamas.server.options import ServerOptions
 
 OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True)
@@ -23,12 +23,12 @@ OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=Tr
 )
 def test_addresses(bind: str, arguments: str) -> None:
     """As its command line has them; a socket file is its owner's and group's alone."""
-    assert arguments in " ".join(spell_command(OPTIONS._replace(address=parse_address(bind))))
+    assert arguments in " ".join(format_command(OPTIONS._replace(address=parse_address(bind))))
 
 
 def test_numbers() -> None:
     """Each under its own name."""
-    command = " ".join(spell_command(OPTIONS))
+    command = " ".join(format_command(OPTIONS))
     assert "--workers 2 --blocking-threads 4" in command
     assert "--workers-kill-timeout 25" in command
 

@@ -41,6 +41,7 @@ def test_settings_are_ready() -> None:
     ("name", "value", "message"),
     [
         ("DEBUG", True, "DEBUG shows errors to everybody"),
+        ("ALLOWED_HOSTS", ["www.example.com", "*"], "ALLOWED_HOSTS=\\* lets a client choose"),
         ("SECURE_SSL_REDIRECT", True, "TRUST_X_FORWARDED_PROTO=True"),
     ],
 )
@@ -56,17 +57,19 @@ def test_each_thread_needs_a_connection_to_redis() -> None:
     """And usercache's own three; an exhausted pool would pass for a failed Redis."""
     connections = preparation.redis_connections()
     assert connections is not None
-    check_settings(OPTIONS._replace(threads=connections - 3))
+    check_settings(OPTIONS._replace(threads=connections - 2))
     with pytest.raises(NotReadyError, match="USERCACHE_REDIS_MAX_CONNECTIONS is"):
-        check_settings(OPTIONS._replace(threads=connections - 2))
+        check_settings(OPTIONS._replace(threads=connections - 1))
 
 
 @pytest.mark.django_db
 def test_migrations_that_are_not_applied_are_counted() -> None:
     """And never applied in passing."""
     assert check_migrations() is None
-    MigrationRecorder(connection).record_unapplied("usercache", "0002_dashboard")
-    with pytest.raises(NotReadyError, match=r"lacks 1 migration.*usercache.0002_dashboard"):
+    MigrationRecorder(connection).record_unapplied("usercache_observability", "0001_initial")
+    with pytest.raises(
+        NotReadyError, match=r"lacks 1 migration.*usercache_observability.0001_initial"
+    ):
         check_migrations()
 
 
@@ -101,8 +104,8 @@ def test_what_the_other_servers_must_take_is_said(settings: Settings) -> None:
     said = " ".join(command.describe(OPTIONS))
     assert "2 workers of 4 threads." in said
     if connection.vendor == "postgresql":
-        assert "PostgreSQL must take 40 connections" in said
-    if settings.USERCACHE_SHARED_ALIAS:
-        assert "Redis must take 100 connections" in said
+        assert "PostgreSQL must take 42 connections" in said
+    if settings.USERCACHE_REDIS_ALIAS:
+        assert "Redis must take 102 connections" in said
     else:
         assert "REDIS_URL is unset" in said

@@ -1,4 +1,4 @@
-"""Make the cache forget some users, or all."""
+"""Invalidate some users, or all."""
 
 import sys
 from typing import Any
@@ -6,29 +6,30 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
 
-from usercache.clearing import clear_all_users, clear_users
-from usercache.inspection import find_pk
-from usercache.terminal.canvas import open_canvas
+from usercache.management.canvas import open_canvas
+from usercache.management.clearing import clear_all_users, clear_users
+from usercache.management.inspection import find_pk
+from usercache.runtime import await_verdict
 
 
 class Command(BaseCommand):
     """Invalidate as a write would, so that nothing older can come back."""
 
     help = (
-        "Makes the cache forget the users given, or all of them; their next look-up comes from "
-        "the database. While Redis can't be reached it is noted, and done once it can."
+        "Invalidates the users given, or all of them; their next look-up comes from the database. "
+        "While Redis can't be reached, the invalidation goes into the outbox."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whom."""
-        whom = parser.add_mutually_exclusive_group(required=True)
-        whom.add_argument(
+        """Take the users to invalidate."""
+        users = parser.add_mutually_exclusive_group(required=True)
+        users.add_argument(
             "--user",
             action="append",
             metavar="USER",
             help="an id, email, username or phone; may be given more than once",
         )
-        whom.add_argument("--all", action="store_true", help="everybody")
+        users.add_argument("--all", action="store_true", help="every user")
         parser.add_argument(
             "--no-input", "--noinput", action="store_true", help="do it without asking"
         )
@@ -40,6 +41,7 @@ class Command(BaseCommand):
             CommandError: there is no such user, nobody to ask, or the database can't be asked.
         """
         canvas = open_canvas(options)
+        await_verdict()
         try:
             if options["all"]:
                 self._confirm("Forget all users? Each will be loaded from the database.", options)

@@ -1,4 +1,4 @@
-"""Show what the cache holds of one user, and what of that differs from the database."""
+"""Show what the cache holds of one user, and what differs from the database."""
 
 import sys
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
 
-from usercache.inspection import Inspection, find_pk, inspect_fully
 from usercache.keys import IDENTIFIERS
-from usercache.report.units import spell_span
-from usercache.store import UNREACHABLE
-from usercache.terminal.canvas import open_canvas
+from usercache.management.canvas import open_canvas
+from usercache.management.inspection import UNREACHABLE, Inspection, find_pk, inspect_fully
+from usercache.management.units import format_span
+from usercache.runtime import await_verdict
 
 LABEL_WIDTH = 14
 
 
 class Command(BaseCommand):
-    """Look, and touch nothing."""
+    """Print the inspection; changes nothing."""
 
     help = (
         "Shows under which keys a user is cached, how old that is, and what differs from the "
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whom."""
+        """Take the user."""
         parser.add_argument(
             "user",
             help="an id, email, username or phone; or which of them it is: username:42",
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             CommandError: there is no such user, or the database can't be asked.
         """
         canvas = open_canvas(options)
+        await_verdict()
         try:
             pk = find_pk(options["user"])
             if pk is None:
@@ -62,11 +63,11 @@ def _lines(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "User", ", ".join(f"{name} {inspection.row[name]}" for name in columns)
     state = inspection.state
     yield "Key", inspection.key
-    yield "Holds", f"{state.state} ({state.tier})"
+    yield "Holds", f"{state.state} ({state.backend})"
     if state.age_seconds is not None:
-        yield "Age", spell_span(state.age_seconds)
+        yield "Age", format_span(state.age_seconds)
     if state.ttl_seconds is not None:
-        yield "Runs out in", spell_span(state.ttl_seconds)
+        yield "Runs out in", format_span(state.ttl_seconds)
     for pointer, pk in inspection.pointers.items():
         is_known = state.state != UNREACHABLE
         yield "Pointer", f"{pointer} -> {(pk or 'nothing') if is_known else UNREACHABLE}"

@@ -1,36 +1,36 @@
-"""Keep the cache true to changes that nobody announced, such as raw SQL or another service's."""
+"""Make changes past the ORM visible, such as raw SQL or another service's."""
 
 import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from usercache.relay import Relay
+from usercache.management.relay import Relay
 
 SHORTEST_POLL_SECONDS = 0.05
 LONGEST_POLL_SECONDS = 60.0
 
 
 class Command(BaseCommand):
-    """Carry the outbox out as it fills, until SIGTERM or SIGINT."""
+    """Drain the outbox as it fills, until SIGTERM or SIGINT."""
 
     help = (
-        "Carries out invalidations that were left in the outbox, as they come. Runs until SIGTERM; "
-        "several may run at once."
+        "Drains the outbox: invalidates in Redis what was changed past the ORM, or by a process "
+        "that could not reach Redis. Runs until SIGTERM; several may run at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the pause between two looks."""
+        """Take the pause between two polls."""
         parser.add_argument(
             "--poll",
             type=_poll_seconds,
             default=0.5,
             metavar="SECONDS",
-            help="look at least this often, also when nobody calls (default: 0.5)",
+            help="poll at least this often, also without a notification (default: 0.5)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run, and say at the end how much was done."""
+        """Run, and report the number of invalidations at the end."""
         relay = Relay(poll_seconds=options["poll"])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: relay.stop())

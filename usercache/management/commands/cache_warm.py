@@ -1,4 +1,4 @@
-"""Fill the shared cache before users ask: after Redis was emptied, or before a busy hour."""
+"""Load users into Redis: after it was emptied, or before a busy hour."""
 
 import datetime
 import sys
@@ -7,44 +7,44 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from usercache.backends.base import UnavailableError
 from usercache.codec import get_codec
-from usercache.guard import UnavailableError
-from usercache.process import get_store
-from usercache.report.units import parse_span
-from usercache.terminal.canvas import Canvas, open_canvas
-from usercache.warming import LAST_LOGIN, Warmer
-from usercache.warming import Progress as WarmingProgress
+from usercache.management.canvas import Canvas, open_canvas
+from usercache.management.units import parse_span
+from usercache.management.warming import LAST_LOGIN, Progress, Warmer, find_activity_fields
+from usercache.runtime import await_verdict, get_store
 
 LARGEST_BATCH = 5000
 INTERRUPTED = 130
 SAY_EVERY_SECONDS = 5.0
-"""Where there is no terminal to draw a bar in."""
+"""Where there is no terminal whose line could be written over."""
 
 
 class Command(BaseCommand):
-    """Warm in batches, and say how far that is."""
+    """Warm in batches, and report the progress."""
 
     help = (
-        "Loads users from the database into Redis in batches. Who is cached already stays as he "
-        "is. What was broken off goes on with --resume, for a day."
+        "Loads users from the database into Redis in batches. Cached users are left alone. "
+        "--resume continues an interrupted warming, for a day."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whom, and how many at a time."""
+        """Take which users, and how many at a time."""
         parser.add_argument(
             "--active-since",
             type=_span,
             metavar="SPAN",
-            help="only who logged in so lately, as in 12h or 30d",
+            help="only users with a registration or log-in in this time, as in 12h or 30d",
         )
         parser.add_argument(
-            "--limit", type=_count, metavar="N", help="only the N who logged in last"
+            "--limit",
+            type=_count,
+            metavar="N",
+            help="only the N users with the most recent registration or log-in",
         )
         parser.add_argument(
             "--batch",
@@ -53,9 +53,7 @@ class Command(BaseCommand):
             metavar="N",
             help=f"users loaded at a time, 1 to {LARGEST_BATCH} (default: 500)",
         )
-        parser.add_argument(
-            "--resume", action="store_true", help="go on where the last one was broken off"
-        )
+        parser.add_argument("--resume", action="store_true", help="continue an interrupted warming")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Warm.
@@ -65,9 +63,10 @@ class Command(BaseCommand):
         """
         canvas = open_canvas(options, stream=options.get("stderr") or sys.stderr)
         store, codec = get_store(), get_codec()
-        if store.shared is None:
+        if store.redis is None:
             raise CommandError("There is no Redis to warm: set REDIS_URL.")
-        warmer = Warmer(store.shared, codec, store.stats, batch_size=options["batch"])
+        await_verdict()
+        warmer = Warmer(store.redis, codec, store.events, batch_size=options["batch"])
         began, progress = time.monotonic(), None
         try:
             progress = _begin(warmer, options)
@@ -86,45 +85,44 @@ class Command(BaseCommand):
         )
 
 
-def _begin(warmer: Warmer, options: dict[str, Any]) -> WarmingProgress:
+def _begin(warmer: Warmer, options: dict[str, Any]) -> Progress:
     if options["resume"]:
         if options["active_since"] is not None or options["limit"] is not None:
-            raise CommandError("--resume goes on with whom it began; leave the other options off.")
+            raise CommandError("--resume goes on with the same users; leave the other options off.")
         saved = warmer.load_progress()
         if saved is None:
-            raise CommandError("There is nothing to resume: begin anew, without --resume.")
+            raise CommandError("There is nothing to resume: begin without --resume.")
         return saved
     since = None
     if options["active_since"] is not None:
         since = timezone.now() - datetime.timedelta(seconds=options["active_since"])
     if since is not None or options["limit"] is not None:
-        _require_last_login()
+        _require_activity_fields()
     return warmer.plan(since, options["limit"])
 
 
-def _run(warmer: Warmer, begun: WarmingProgress, canvas: Canvas) -> WarmingProgress:
-    columns = (TextColumn("Warming"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _run(warmer: Warmer, begun: Progress, canvas: Canvas) -> Progress:
     reached, said_at = begun, time.monotonic()
-    draws = canvas.is_terminal and not canvas.is_ascii
-    with Progress(*columns, console=canvas.console, disable=not draws) as bar:
-        task = bar.add_task("", total=begun.total, completed=begun.seen)
-        for reached in warmer.run(begun):
-            # There may be more of them than when it began.
-            bar.update(task, completed=reached.seen, total=max(begun.total, reached.seen))
-            if not draws and time.monotonic() - said_at >= SAY_EVERY_SECONDS:
-                canvas.stream.write(f"{reached.seen:,} of {reached.total:,} users\n")
-                canvas.stream.flush()
-                said_at = time.monotonic()
+    for reached in warmer.run(begun):
+        # There may be more of them than when it began.
+        said = f"{reached.seen:,} of {max(reached.total, reached.seen):,} users"
+        if canvas.is_terminal:
+            canvas.stream.write(f"\r{said}")
+        elif time.monotonic() - said_at >= SAY_EVERY_SECONDS:
+            canvas.stream.write(f"{said}\n")
+            said_at = time.monotonic()
+        canvas.stream.flush()
+    if canvas.is_terminal:
+        canvas.stream.write("\n")
     return reached
 
 
-def _require_last_login() -> None:
-    try:
-        get_user_model()._meta.get_field(LAST_LOGIN)
-    except FieldDoesNotExist:
+def _require_activity_fields() -> None:
+    if not find_activity_fields(get_user_model()):
         raise CommandError(
-            f"The user model has no {LAST_LOGIN}: leave --active-since and --limit off."
-        ) from None
+            f"The user model has neither {LAST_LOGIN} nor a moment of registration: leave "
+            "--active-since and --limit off."
+        )
 
 
 def _span(text: str) -> float:

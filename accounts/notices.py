@@ -1,0 +1,17 @@
+"""What a user is told of by mail, at the address they had before."""
+
+from functools import partial
+from typing import Final
+
+from django.db import transaction
+
+from accounts import mailer
+
+PASSWORD_CHANGED: Final = "Your password was changed"  # noqa: S105  # a subject
+EMAIL_CHANGED: Final = "The email address of your account was changed"
+
+
+def notify(email: str, what: str) -> None:
+    """Send a notice once the transaction is committed."""
+    task = partial(mailer.send_notice, email, what)
+    transaction.on_commit(lambda: mailer.MAILER.submit(task), robust=True)

@@ -1,0 +1,107 @@
+"""The ways that lead through a user's mailbox: a new password, a verified or another email.
+
+Each `ask_…` answers at once, and the same for every email; see Note [Mail].
+"""
+
+from functools import partial
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts import mailer
+from accounts.administration import set_password
+from accounts.identifiers import save_with_free_identifiers
+from accounts.mail_tokens import (
+    EmailTokens,
+    MailToken,
+    ResetTokens,
+    make_email_token,
+    make_reset_token,
+    read_token,
+    refuse_token,
+)
+from accounts.models import User
+from accounts.notices import EMAIL_CHANGED, notify
+
+
+def ask_for_reset(*, email: str) -> None:
+    """Mail a token for a new password, if an active user has this email and a password."""
+    mailer.MAILER.submit(partial(_mail_reset, email))
+
+
+def reset_password(*, token: str, new_password: str) -> None:
+    """Set a new password; every session ends, and the email counts as verified.
+
+    Raises: ValidationError on `token` or `new_password`.
+    """
+    parts = read_token(token)
+    with transaction.atomic():
+        user = _load(parts)
+        if parts.new_email or not ResetTokens().check_token(user, parts.signature):
+            raise refuse_token()
+        try:
+            validate_password(new_password, user)
+        except ValidationError as error:
+            raise ValidationError({"new_password": error.messages}) from error
+        user = set_password(user_id=user.pk, new_password=new_password)
+        _verify(user)
+
+
+def ask_for_confirmation(*, user_id: int, new_email: str | None = None) -> None:
+    """Mail a token to the user's own address, or to the new one if nobody has it."""
+    mailer.MAILER.submit(partial(_mail_confirmation, user_id, new_email))
+
+
+def confirm_email(*, token: str) -> None:
+    """Make the token's address the user's, verified; a former address is told.
+
+    Raises: ValidationError on `token`, also if somebody else has the address by now.
+    """
+    parts = read_token(token)
+    with transaction.atomic():
+        user = _load(parts)
+        if not parts.new_email or not _is_of_email(user, parts):
+            raise refuse_token()
+        former, user.email = user.email, parts.new_email
+        user.is_email_verified = True
+        try:
+            save_with_free_identifiers(
+                user, update_fields=["email", "is_email_verified", "updated_at"]
+            )
+        except ValidationError as error:
+            raise refuse_token() from error
+        if former != user.email:
+            notify(former, EMAIL_CHANGED)
+
+
+def _mail_reset(email: str) -> None:
+    user = User.objects.filter(email=email, is_active=True).first()
+    if user is not None and user.has_usable_password():
+        mailer.send_reset(user.email, make_reset_token(user))
+
+
+def _mail_confirmation(user_id: int, new_email: str | None) -> None:
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None or (user.is_email_verified and new_email in (None, user.email)):
+        return
+    email = new_email or user.email
+    if email == user.email or not User.objects.filter(email=email).exists():
+        mailer.send_confirmation(email, make_email_token(user, email))
+
+
+def _load(parts: MailToken) -> User:
+    user = User.objects.select_for_update().filter(pk=parts.user_id, is_active=True).first()
+    if user is None:
+        raise refuse_token()
+    return user
+
+
+def _is_of_email(user: User, parts: MailToken) -> bool:
+    return EmailTokens(parts.new_email).check_token(user, parts.signature)
+
+
+def _verify(user: User) -> None:
+    if not user.is_email_verified:
+        user.is_email_verified = True
+        user.save(update_fields=["is_email_verified"])

@@ -1,0 +1,99 @@
+"""`/auth/`: what leads through a user's mailbox."""
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.limits import check_limit
+from accounts.recovery import (
+    ask_for_confirmation,
+    ask_for_reset,
+    confirm_email,
+    reset_password,
+)
+from accounts.schema import recovery as schema
+from accounts.serializers import (
+    EmailChangeSerializer,
+    EmailSerializer,
+    MailTokenSerializer,
+    PasswordResetSerializer,
+)
+from accounts.services import check_password_of
+from accounts.views.sessions import OpenView
+from accounts.views.viewer import get_viewer
+from accounts.workload import slow_work
+
+
+class ResetRequestView(OpenView):
+    """`POST /auth/reset-password`."""
+
+    @schema.ASK_FOR_RESET
+    def post(self, request: Request) -> Response:
+        """Mail a token for a new password; the answer is the same for every email."""
+        body = EmailSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        email = body.validated_data["email"]
+        check_limit(request, "mail", account=email)
+        ask_for_reset(email=email)
+        return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
+
+
+class ResetView(OpenView):
+    """`POST /auth/reset-password/confirm`."""
+
+    @schema.RESET_PASSWORD
+    def post(self, request: Request) -> Response:
+        """Set a new password with the token from the message; every session ends."""
+        body = PasswordResetSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        with slow_work():
+            check_limit(request, "confirm")
+            reset_password(**body.validated_data)
+        return _answer(schema.RESET, status.HTTP_200_OK)
+
+
+class VerificationView(APIView):
+    """`POST /auth/verify-email`."""
+
+    @schema.ASK_FOR_VERIFICATION
+    def post(self, request: Request) -> Response:
+        """Mail a token that verifies one's own email."""
+        user = get_viewer(request)
+        check_limit(request, "mail", account=user.email)
+        ask_for_confirmation(user_id=user.pk)
+        return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
+
+
+class EmailChangeView(APIView):
+    """`POST /auth/change-email`."""
+
+    @schema.CHANGE_EMAIL
+    def post(self, request: Request) -> Response:
+        """Mail a token to the new address; the answer is the same if somebody has it."""
+        body = EmailChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user_id, new_email = get_viewer(request).pk, body.validated_data["new_email"]
+        with slow_work():
+            check_limit(request, "password", account=user_id)
+            check_password_of(user_id=user_id, password=body.validated_data["password"])
+        check_limit(request, "mail", account=new_email)
+        ask_for_confirmation(user_id=user_id, new_email=new_email)
+        return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
+
+
+class EmailConfirmationView(OpenView):
+    """`POST /auth/confirm-email`."""
+
+    @schema.CONFIRM_EMAIL
+    def post(self, request: Request) -> Response:
+        """Verify the email that the token was sent to."""
+        body = MailTokenSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        check_limit(request, "confirm")
+        confirm_email(**body.validated_data)
+        return _answer(schema.CONFIRMED, status.HTTP_200_OK)
+
+
+def _answer(detail: str, status_code: int) -> Response:
+    return Response({"detail": detail}, status=status_code)

@@ -1,0 +1,78 @@
+"""The core's tests on every supported Python and Django: `make matrix`.
+
+A Python that the machine lacks is named and left out.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import nox
+
+PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
+NEWEST_DJANGO: Final = "6.1.3"
+NEWEST_DJANGO_NEEDS: Final = (3, 12)
+"""Source: https://docs.djangoproject.com/en/6.0/releases/6.0/#python-compatibility"""
+TEST_PROCESSES: Final = 2
+HERE: Final = Path(__file__).parent
+REQUIREMENTS: Final = ("requirements.txt", "requirements-dev.txt")
+
+nox.options.reuse_venv = "yes"
+
+
+def _pins() -> Iterator[str]:
+    for name in REQUIREMENTS:
+        for line in (HERE / name).read_text().splitlines():
+            if (pin := line.partition("#")[0].strip()) and not pin.startswith("-r"):
+                yield pin
+
+
+def _production_django() -> str:
+    [version] = [pin.partition("==")[2] for pin in _pins() if pin.startswith("Django==")]
+    return version
+
+
+def _runs(python: Path, version: str) -> bool:
+    # By trying it: a name may be on PATH and not work (pyenv).
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    answer = subprocess.run(  # noqa: S603  # what this machine has on PATH
+        [python, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    return answer.stdout.strip() == version
+
+
+def _find_python(version: str) -> Path | None:
+    on_path = [Path(found)] if (found := shutil.which(f"python{version}")) else []
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    installed = sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
+    return next((path for path in (*on_path, *installed) if _runs(path, version)), None)
+
+
+def _combinations() -> Iterator[tuple[str, str]]:
+    for version in PYTHONS:
+        python = _find_python(version)
+        if python is None:
+            print(f"Python {version} is not on this machine: left out.")  # noqa: T201
+            continue
+        # Where nox looks for it.
+        os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        yield version, _production_django()
+        if tuple(map(int, version.split("."))) >= NEWEST_DJANGO_NEEDS:
+            yield version, NEWEST_DJANGO
+
+
+@nox.session
+@nox.parametrize("python,django", list(_combinations()))
+def core(session: nox.Session, django: str) -> None:
+    """Run the core's tests on the embedded stack."""
+    pins = [pin for pin in _pins() if not pin.startswith("Django==")]
+    requirements = Path(session.create_tmp()) / "requirements.txt"
+    requirements.write_text("\n".join([f"Django=={django}", *pins]))
+    session.install("--requirement", str(requirements))
+    workers = ("--numprocesses", str(TEST_PROCESSES), "--dist", "loadfile")
+    # The product around the core names its mail server as Django 5.2 wants it.
+    mail = ("-W", "ignore:The EMAIL_")
+    session.run("python", "-m", "pytest", "--stack=embedded", *workers, *mail, "tests/usercache")

@@ -1,0 +1,1 @@
+"""What the documentation says: its code runs, its links lead somewhere."""

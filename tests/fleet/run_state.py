@@ -1,0 +1,24 @@
+"""The state of one run of a scenario, shared by all its threads."""
+
+import threading
+from random import Random
+
+from tests.fleet.fleet import Fleet
+
+
+class RunState:
+    """The fleet, and which of its servers are away now."""
+
+    def __init__(self, fleet: Fleet, random: Random) -> None:
+        """Begin undisturbed."""
+        self.fleet = fleet
+        self.random = random
+        self.is_disturbed = False
+        """From before the first fault until every server has recovered."""
+        self.is_database_away = False
+        """From before PostgreSQL is stopped until every server has recovered."""
+        self.is_redis_away = False
+        """From before a server loses Redis until every server has recovered."""
+        self.is_relay_away = False
+        """From before the relay is stopped until the scenario's end."""
+        self.ended = threading.Event()

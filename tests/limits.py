@@ -1,0 +1,11 @@
+"""The limits of AUTH_LIMITS by name, and the variable that lifts them all."""
+
+from typing import Final
+
+LIMITS: Final = (
+    *("login_address", "login_pair", "login_account", "refresh_address", "refresh_account"),
+    *("mail_address", "mail_account", "confirm_address"),
+    *("register_address", "password_address", "password_account"),
+    *("search_address", "search_account"),
+)
+LIFTED: Final = ",".join(f"{name}=1000000/60" for name in LIMITS)

@@ -1,0 +1,70 @@
+"""Which tests must notice a change of which module."""
+
+from typing import Final
+
+MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "usercache/keys.py": (
+        "tests/usercache/test_keys.py",
+        "tests/usercache/instances/test_building.py",
+    ),
+    "usercache/codec.py": (
+        "tests/usercache/test_codec.py",
+        "tests/usercache/instances/test_building.py",
+    ),
+    "usercache/fingerprints.py": ("tests/usercache/test_fingerprints.py",),
+    "usercache/instances/columns.py": (
+        "tests/usercache/instances/test_columns.py",
+        "tests/usercache/instances/test_kinds_of_columns.py",
+        "tests/usercache/auth/test_simplejwt_settings.py",
+    ),
+    "usercache/serving.py": ("tests/usercache/test_serving.py",),
+    "usercache/auth/verified_tokens.py": ("tests/usercache/auth/test_verified_tokens.py",),
+    "usercache/backends/breaker.py": ("tests/usercache/backends/test_breaker.py",),
+    "usercache/backends/lua.py": ("tests/usercache/backends/test_backends.py",),
+    "usercache/lookup.py": (
+        "tests/usercache/test_lookup.py",
+        "tests/usercache/test_batch_lookup.py",
+        "tests/usercache/test_backend_choice.py",
+        "tests/usercache/test_serving.py",
+    ),
+    "usercache/orm/writes.py": (
+        "tests/usercache/orm/test_writes.py",
+        "tests/usercache/test_users.py",
+        "tests/usercache/orm/test_bulk_writes.py",
+        "tests/usercache/postgresql/test_labels.py",
+        "tests/usercache/orm/test_renewal.py",
+        "tests/usercache/orm/test_outbox.py",
+    ),
+    "usercache/orm/outbox.py": ("tests/usercache/orm/test_outbox.py",),
+    "usercache/postgresql/sql.py": ("tests/usercache/postgresql/test_triggers.py",),
+    "usercache/postgresql/triggers.py": ("tests/usercache/postgresql/test_triggers.py",),
+    "usercache/backends/resilient.py": (
+        "tests/usercache/backends/test_resilient.py",
+        "tests/usercache/backends/test_recovery.py",
+        "tests/usercache/test_serving.py",
+    ),
+    "usercache/tracking/cache.py": ("tests/usercache/tracking/test_cache.py",),
+    "usercache/tracking/listener.py": (
+        "tests/usercache/tracking/test_listening.py",
+        "tests/usercache/tracking/test_listener.py",
+    ),
+    "usercache/tracking/connection.py": ("tests/usercache/tracking/test_connection.py",),
+    "usercache/auth/sessions.py": ("tests/usercache/auth/test_sessions.py",),
+    "usercache/auth/jwt.py": (
+        "tests/usercache/auth/test_jwt.py",
+        "tests/usercache/auth/test_simplejwt_settings.py",
+        "tests/usercache/auth/test_adding_token_versions.py",
+        "tests/accounts/test_bad_tokens.py",
+    ),
+    "accounts/sessions.py": (
+        "tests/accounts/test_refresh.py",
+        "tests/accounts/test_logout.py",
+        "tests/accounts/test_login.py",
+        "tests/accounts/test_token_version.py",
+        "tests/accounts/test_sessions.py",
+    ),
+}
+
+ALONE: Final = frozenset({"usercache/orm/writes.py", "usercache/postgresql/triggers.py"})
+"""What a change of these leaves in the database would be found by the next one's tests, so each
+gets a new one."""

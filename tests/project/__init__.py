@@ -1,0 +1,1 @@
+"""A project with the core of usercache alone, without optional rooms and their libraries."""

@@ -1,0 +1,1 @@
+"""Each backend, and when Redis is asked."""

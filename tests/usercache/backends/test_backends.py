@@ -1,0 +1,569 @@
+"""One behaviour suite for all backends: process memory, and Redis however it is deployed."""
+
+from functools import partial
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from pytest_django import Settings
+from redis import Redis
+
+from tests.clocks import Clock
+from tests.usercache.steps import count_steps
+from tests.waiting import wait_until
+from usercache.backends import memory
+from usercache.backends import redis as redis_backend
+from usercache.backends.base import (
+    DEADLINE_DIGITS,
+    MERGED,
+    MOST_HOLDERS,
+    TOKEN_BYTES,
+    Backend,
+    holders_of,
+    new_fill_lock,
+    new_token,
+    serialize_marker,
+)
+from usercache.backends.redis import SCRIPT_KEYS
+from usercache.conf import conf
+from usercache.keys import FILL_LOCK, POINTER_PREFIXES, PROBE, WRITE_MARKER
+
+KEY, OTHER = "user:id:1", "user:id:2"
+POINTER = "user:email:alice@example.com"
+ENTRY = b"R the entry"
+TTL_MS = 60_000
+
+
+def fill(backend: Backend, key: str = KEY, entry: bytes = ENTRY) -> None:
+    fill_lock = new_fill_lock()
+    assert backend.acquire_fill_lock(key, fill_lock) is None
+    assert backend.fill({key: (entry, TTL_MS)}, fill_lock)
+
+
+def test_absent_key(backend: Backend) -> None:
+    """A key nobody wrote is None."""
+    assert backend.get(KEY) is None
+
+
+def test_fill_in_a_fill_lock_s_place(backend: Backend) -> None:
+    """What the holder of the fill lock fills is what everybody gets."""
+    fill(backend)
+    assert backend.get(KEY) == ENTRY
+
+
+def test_fill_lock_holds_others_off(backend: Backend) -> None:
+    """The second sees the first one's fill lock, and can't fill with its own."""
+    first, second = new_fill_lock(), new_fill_lock()
+    assert backend.acquire_fill_lock(KEY, first) is None
+    assert backend.acquire_fill_lock(KEY, second) == first
+    assert not backend.fill({KEY: (ENTRY, TTL_MS)}, second)
+    assert backend.fill({KEY: (ENTRY, TTL_MS)}, first)
+
+
+def test_fill_lock_is_refused_where_an_entry_is(backend: Backend) -> None:
+    """An entry that came meanwhile is returned instead of a fill lock."""
+    fill(backend)
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) == ENTRY
+
+
+def test_fill_lock_replaces_the_unreadable_entry_it_names(backend: Backend) -> None:
+    """What can't be decoded gives way, but only if it is still that."""
+    fill(backend, entry=b"R unreadable")
+    assert (
+        backend.acquire_fill_lock(KEY, new_fill_lock(), instead_of=b"R something else")
+        == b"R unreadable"
+    )
+    assert backend.acquire_fill_lock(KEY, new_fill_lock(), instead_of=b"R unreadable") is None
+
+
+def test_forget_takes_the_fill_lock_away(backend: Backend) -> None:
+    """An invalidation during a load wins over the load."""
+    fill_lock = new_fill_lock()
+    backend.acquire_fill_lock(KEY, fill_lock)
+    backend.invalidate([KEY])
+    assert not backend.fill({KEY: (ENTRY, TTL_MS)}, fill_lock)
+    assert backend.get(KEY) is None
+
+
+def test_marker_replaces_an_entry(backend: Backend) -> None:
+    """From the announcement on, the old row isn't served any more."""
+    fill(backend)
+    backend.set_markers([KEY], new_token())
+    held = backend.get(KEY)
+    assert held is not None
+    assert held[:1] == WRITE_MARKER
+
+
+def test_marker_takes_the_fill_lock_away(backend: Backend) -> None:
+    """A load that began before the announcement can't be filled after it."""
+    fill_lock = new_fill_lock()
+    backend.acquire_fill_lock(KEY, fill_lock)
+    backend.set_markers([KEY], new_token())
+    assert not backend.fill({KEY: (ENTRY, TTL_MS)}, fill_lock)
+
+
+def test_no_fill_lock_at_a_marker(backend: Backend) -> None:
+    """While a write is under way nobody can become the one who fills."""
+    backend.set_markers([KEY], new_token())
+    held = backend.acquire_fill_lock(KEY, new_fill_lock())
+    assert held is not None
+    assert held[:1] == WRITE_MARKER
+
+
+def test_lowered_marker_leaves_nothing(backend: Backend) -> None:
+    """After the write the key is absent, and can be filled again."""
+    token = new_token()
+    backend.set_markers([KEY, OTHER], token)
+    backend.clear_markers([KEY, OTHER], token, [])
+    assert backend.get(KEY) is None
+    assert backend.get(OTHER) is None
+    fill(backend)
+
+
+def test_marker_of_two_writers_stands_until_both_are_done(backend: Backend) -> None:
+    """The first to finish doesn't open the key while the second still writes."""
+    first, second = new_token(), new_token()
+    backend.set_markers([KEY], first)
+    backend.set_markers([KEY], second)
+    backend.clear_markers([KEY], first, [])
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    backend.clear_markers([KEY], second, [])
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is None
+
+
+def test_lowering_twice_is_lowering_once(backend: Backend) -> None:
+    """A repeated lowering doesn't take another write marker."""
+    first, second = new_token(), new_token()
+    backend.set_markers([KEY], first)
+    backend.set_markers([KEY], second)
+    backend.clear_markers([KEY], first, [])
+    backend.clear_markers([KEY], first, [])
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+
+
+def test_raising_again_extends_the_same_holder(backend: Backend) -> None:
+    """A token that is raised twice is one holder, and one lowering takes it off."""
+    token = new_token()
+    backend.set_markers([KEY], token)
+    backend.set_markers([KEY], token)
+    held = backend.get(KEY)
+    assert held is not None
+    assert len(held) == 1 + TOKEN_BYTES + DEADLINE_DIGITS
+    backend.clear_markers([KEY], token, [])
+    assert backend.get(KEY) is None
+
+
+def test_holders_are_bounded(backend: Backend) -> None:
+    """However many writes of one user were rolled back, what the key holds stays small."""
+    for _ in range(3 * MOST_HOLDERS):
+        backend.set_markers([KEY], new_token())
+    held = backend.get(KEY)
+    assert held is not None
+    assert len(held) == 1 + MOST_HOLDERS * (TOKEN_BYTES + DEADLINE_DIGITS)
+
+
+def test_marker_stands_for_every_holder_it_merged(backend: Backend) -> None:
+    """More writers than are told apart: the marker stands after all that are told have ended."""
+    tokens = [new_token() for _ in range(MOST_HOLDERS + 1)]
+    for token in tokens:
+        backend.set_markers([KEY], token)
+    held = backend.get(KEY)
+    assert held is not None
+    assert holders_of(held) == {MERGED, *tokens[2:]}
+    for token in tokens[2:]:
+        backend.clear_markers([KEY], token, [])
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    backend.clear_markers([KEY], tokens[0], [])  # the other may still be under way
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+
+
+def test_as_many_holders_as_are_told_apart_are_each_lowered(backend: Backend) -> None:
+    """Up to the bound nothing is merged: the last of them to end opens the key."""
+    tokens = [new_token() for _ in range(MOST_HOLDERS)]
+    for token in tokens:
+        backend.set_markers([KEY], token)
+    for token in tokens:
+        assert backend.get(KEY) is not None
+        backend.clear_markers([KEY], token, [])
+    assert backend.get(KEY) is None
+
+
+@pytest.mark.parametrize("short_first", [True, False])
+def test_merged_holders_have_the_later_deadline(settings: Settings, short_first: bool) -> None:
+    """In process memory, whichever of the two was raised first."""
+    now = 0.0
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    backend.clock = lambda: now
+    seconds = [1.0, 60.0] if short_first else [60.0, 1.0]
+    for ttl in [*seconds, *[1.0] * (MOST_HOLDERS - 1)]:
+        settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = ttl
+        backend.set_markers([KEY], new_token())
+    now = 59.9
+    assert backend.get(KEY) is not None
+    now = 60.0
+    assert backend.get(KEY) is None
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("short_first", [True, False])
+def test_merged_holders_have_the_later_deadline_in_redis(
+    settings: Settings, redis_client: Redis, short_first: bool
+) -> None:
+    """By the time to live that Redis gives the key."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    for ttl in [*((20.0, 60.0) if short_first else (60.0, 20.0)), *[20.0] * (MOST_HOLDERS - 1)]:
+        settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = ttl
+        backend.set_markers([KEY], new_token())
+    left_seconds = backend.seconds_left(KEY)
+    assert left_seconds is not None
+    assert 20.0 < left_seconds <= 60.0
+
+
+def test_raising_costs_the_same_whatever_stands() -> None:
+    """In process memory: a batch behind 20,000 others takes as many steps as the first."""
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    batches = [
+        [f"user:id:{n}" for n in range(start, start + 500)] for start in range(0, 20_000, 500)
+    ]
+    steps = [
+        count_steps(partial(backend.set_markers, keys, new_token()), memory) for keys in batches
+    ]
+    assert 500 < steps[0] <= max(steps) < 1.1 * steps[0]
+
+
+def test_giving_up_costs_what_it_gives_up() -> None:
+    """In process memory: expired write markers are dropped once, and the others not read."""
+    now = 0.0
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    backend.clock = lambda: now
+    backend.set_markers([f"user:id:{n}" for n in range(1000)], new_token())
+    now = 30.0
+    backend.set_markers([f"user:id:{n}" for n in range(1000, 3000)], new_token())
+    now = 61.0
+    first, second, third = (
+        count_steps(lambda: backend.set_markers([KEY], new_token()), memory) for _ in range(3)
+    )
+    assert first > 1000
+    assert third == second < 100
+    assert len(backend._markers) == 2001
+
+
+def test_lowering_a_lost_marker_deletes_what_took_its_place(backend: Backend) -> None:
+    """After an eviction of the write marker, the end of the write still removes an older row."""
+    fill(backend)
+    backend.clear_markers([KEY], new_token(), [])
+    assert backend.get(KEY) is None
+
+
+def test_forget_leaves_a_marker(backend: Backend) -> None:
+    """Invalidating one user or all doesn't end a write that is under way."""
+    backend.set_markers([KEY], new_token())
+    fill(backend, OTHER)
+    backend.invalidate([KEY])
+    backend.invalidate_all()
+    assert backend.get(OTHER) is None
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+
+
+def test_write_many(backend: Backend) -> None:
+    """Any number of write markers goes up and down at once, each with its own key's holders."""
+    keys = [f"user:id:{number}" for number in range(1, SCRIPT_KEYS + 3)]
+    token, other = new_token(), new_token()
+    backend.set_markers([keys[1], keys[-1]], other)
+    backend.set_markers(keys, token)
+    held = backend.get_many(keys)
+    expected = [{token, other} if key in (keys[1], keys[-1]) else {token} for key in keys]
+    assert [holders_of(marker or b"") for marker in held] == expected
+    backend.clear_markers(keys, token, [])
+    held = backend.get_many(keys)
+    assert [key for key, marker in zip(keys, held, strict=True) if marker] == [keys[1], keys[-1]]
+
+
+def test_forget_many(backend: Backend) -> None:
+    """Any number of users is forgotten at once, but for those who are being written."""
+    keys = [f"user:id:{number}" for number in range(1, SCRIPT_KEYS + 3)]
+    backend.acquire_fill_locks(keys, new_fill_lock())
+    backend.set_markers([keys[1], keys[-1]], new_token())
+    backend.invalidate(keys)
+    held = backend.get_many(keys)
+    assert [key for key, entry in zip(keys, held, strict=True) if entry] == [keys[1], keys[-1]]
+
+
+def test_pointers_come_and_go(backend: Backend) -> None:
+    """A pointer leads to an id until it is dropped, with a write or by itself."""
+    backend.set_pointer(POINTER, "7", TTL_MS)
+    assert backend.get(POINTER) == b"7"
+    backend.clear_markers([KEY], new_token(), [POINTER])
+    assert backend.get(POINTER) is None
+    backend.set_pointer(POINTER, "7", TTL_MS)
+    backend.invalidate([], [POINTER])
+    assert backend.get(POINTER) is None
+
+
+def test_forget_all_drops_records_fill_locks_and_pointers(backend: Backend) -> None:
+    """After it nothing is left to be served, nor to be filled by a load under way."""
+    fill(backend)
+    backend.set_pointer(POINTER, "1", TTL_MS)
+    fill_lock = new_fill_lock()
+    backend.acquire_fill_lock(OTHER, fill_lock)
+    backend.invalidate_all()
+    assert backend.get(KEY) is None
+    assert backend.get(POINTER) is None
+    assert not backend.fill({OTHER: (ENTRY, TTL_MS)}, fill_lock)
+
+
+def test_abandoned_marker_runs_out(settings: Settings) -> None:
+    """In process memory a writer that never finished is given up after the write marker's TTL."""
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 60
+    now = 0.0
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    backend.clock = lambda: now
+    backend.set_markers([KEY], token := new_token())
+    now = 59.9
+    held = backend.get(KEY)
+    assert held is not None
+    assert holders_of(held) == {token}
+    now = 60.0
+    assert backend.get(KEY) is None
+
+
+@pytest.mark.redis
+def test_marker_lives_for_its_ttl(settings: Settings) -> None:
+    """In Redis, for all of it: it must outlast the transaction that raised it."""
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 60
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    backend.set_markers([KEY], new_token())
+    left_seconds = backend.seconds_left(KEY)
+    assert left_seconds is not None
+    assert 50 < left_seconds <= 60
+
+
+@pytest.mark.redis
+def test_abandoned_holder_is_given_up_alone(settings: Settings) -> None:
+    """In Redis each holder has its own deadline: one that never finished isn't kept by others."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 0.001
+    abandoned = new_token()
+    backend.set_markers([KEY], abandoned)
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 60
+    while backend.get(KEY) is not None:  # a millisecond, by Redis' clock
+        pass
+    backend.set_markers([KEY], abandoned[::-1])
+    held = backend.get(KEY)
+    assert held is not None
+    assert held[1 : 1 + TOKEN_BYTES] == abandoned[::-1]
+    backend.clear_markers([KEY], abandoned[::-1], [])
+    assert backend.get(KEY) is None
+
+
+@pytest.mark.redis
+def test_abandoned_holder_does_not_keep_the_key_from_the_others(
+    settings: Settings, redis_client: Redis
+) -> None:
+    """In Redis: when the last writer who is alive ends, one that was given up doesn't count."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 0.2
+    backend.set_markers([KEY], new_token())
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 60
+    token = new_token()
+    backend.set_markers([KEY], token)
+    given_up_at, _ = redis_client.time()
+    wait_until(lambda: redis_client.time()[0] > given_up_at + 1, "the first is given up")
+    backend.clear_markers([KEY], token, [])
+    assert backend.get(KEY) is None
+
+
+def test_abandoned_holder_does_not_keep_the_key_in_memory(settings: Settings) -> None:
+    """The same in process memory, where a fill lock is then taken again."""
+    settings.USERCACHE_WRITE_MARKER_TTL_SECONDS = 60
+    now = 0.0
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    backend.clock = lambda: now
+    backend.set_markers([KEY], new_token())
+    now = 30.0
+    backend.set_markers([KEY], token := new_token())
+    now = 60.0
+    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    backend.clear_markers([KEY], token, [])
+    fill(backend)
+
+
+@pytest.mark.redis
+def test_each_value_lives_as_long_as_it_should(settings: Settings) -> None:
+    """In Redis: a fill lock for its setting, an entry and a pointer for what they were given."""
+    settings.USERCACHE_FILL_LOCK_TTL_SECONDS = 30
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    assert backend.seconds_left(KEY) is None
+    fill_lock = new_fill_lock()
+    assert backend.acquire_fill_lock(KEY, fill_lock) is None
+    assert backend.acquire_fill_locks([OTHER], fill_lock) == [None]
+    backend.set_pointer(POINTER, "1", 50_000)
+    lives = [backend.seconds_left(key) for key in (KEY, OTHER, POINTER)]
+    backend.fill({KEY: (ENTRY, 70_000)}, fill_lock)
+    lives.append(backend.seconds_left(KEY))
+    for left, whole in zip(lives, (30, 30, 50, 70), strict=True):
+        assert left is not None
+        assert whole - 20 < left <= whole
+
+
+@pytest.mark.parametrize(("ttl_ms", "seconds"), [(60_000, 4.0), (3_000, 3.0)])
+def test_entries_of_process_memory_live_for_seconds(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ttl_ms: int, seconds: float
+) -> None:
+    """However long they may live in Redis, less the random part; nobody tells of a change."""
+    settings.USERCACHE_MEMORY_TTL_SECONDS, settings.USERCACHE_TTL_JITTER = 5.0, 0.4
+    backend = memory.connect(conf.USERCACHE_MEMORY_ALIAS)
+    backend.random = lambda: 0.5
+    lives = dict[str, float]()
+
+    def note(key: str, value: bytes, timeout: float) -> None:
+        lives[key] = timeout
+
+    fill_lock = new_fill_lock()
+    backend.acquire_fill_lock(KEY, fill_lock)
+    monkeypatch.setattr(backend._cache, "set", note)
+    backend.fill({KEY: (ENTRY, ttl_ms)}, fill_lock)
+    backend.set_pointer(POINTER, "1", ttl_ms)
+    backend.acquire_fill_lock(OTHER, fill_lock)
+    assert lives == {KEY: seconds, POINTER: seconds, OTHER: conf.USERCACHE_FILL_LOCK_TTL_SECONDS}
+
+
+def test_many_at_once(backend: Backend) -> None:
+    """Each in its place: what is there, a fill lock where nothing is, and what was filled."""
+    fill(backend, OTHER)
+    third = "user:id:3"
+    backend.set_markers([third], new_token())
+    fill_lock = new_fill_lock()
+    taken = backend.acquire_fill_locks([KEY, OTHER, third], fill_lock)
+    assert taken[:2] == [None, ENTRY]
+    assert (taken[2] or b"")[:1] == WRITE_MARKER
+    assert backend.get_many([KEY, OTHER, third, "user:id:4"]) == [fill_lock, ENTRY, taken[2], None]
+    entries = {key: (b"R " + key.encode(), TTL_MS) for key in (KEY, OTHER, third)}
+    assert backend.fill(entries, fill_lock) == 1
+    assert backend.get_many([KEY, OTHER]) == [b"R user:id:1", ENTRY]
+
+
+def test_what_a_marker_looks_like() -> None:
+    """Each holder's token and thirteen digits, in the order in which they came."""
+    first, second = b"1" * TOKEN_BYTES, b"2" * TOKEN_BYTES
+    marker = serialize_marker({first: 7, second: 1_795_725_045_347})
+    assert marker == b"B" + first + b"0000000000007" + second + b"1795725045347"
+    assert holders_of(marker) == {first, second}
+    assert holders_of(b"B") == set()
+
+
+def test_tokens_differ() -> None:
+    """Of writers and of loaders, whose fill locks begin as fill locks do."""
+    tokens = {new_token() for _ in range(100)} | {new_fill_lock()[1:] for _ in range(100)}
+    assert len(tokens) == 200
+    assert {len(token) for token in tokens} == {TOKEN_BYTES}
+    assert new_fill_lock()[:1] == FILL_LOCK
+
+
+@pytest.mark.redis
+def test_foreign_type_among_many_is_absent(redis_client: Redis) -> None:
+    """A list under one of many keys is a miss of that one."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    fill(backend, OTHER)
+    redis_client.rpush(caches[conf.USERCACHE_REDIS_ALIAS].make_key(KEY), "not", "ours")
+    assert backend.get_many([KEY, OTHER]) == [None, ENTRY]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("act", ["raise", "lower", "invalidate"])
+def test_writer_s_operations_succeed_whatever_lies_there(redis_client: Redis, act: str) -> None:
+    """A list under the key gives way to a write marker, and to the end of a write."""
+    backend, token = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS), new_token()
+    full_key = caches[conf.USERCACHE_REDIS_ALIAS].make_key(KEY)
+    redis_client.rpush(full_key, "not", "ours")
+    if act == "raise":
+        backend.set_markers([KEY], token)
+        assert holders_of(backend.get(KEY) or b"") == {token}
+    elif act == "lower":
+        backend.clear_markers([KEY], token, [])
+    else:
+        backend.invalidate([KEY])
+    assert redis_client.exists(full_key) == (act == "raise")
+
+
+@pytest.mark.redis
+def test_probe_that_reads_something_else_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis that answers, but not with what was written, is no Redis to use; nothing is left."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    backend.probe()
+    assert backend.get(PROBE) is None
+    monkeypatch.setattr(redis_backend, "_execute_for_good", lambda _pipe: [True, b"other", 1])
+    with pytest.raises(redis_backend.ProbeFailedError, match="other"):
+        backend.probe()
+
+
+@pytest.mark.redis
+def test_forgetting_more_than_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is forgotten, however many they are."""
+    monkeypatch.setattr(redis_backend, "SCAN_BATCH", 10)
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    keys = [f"user:id:{number}" for number in range(95)]
+    for key in keys:
+        backend.set_pointer(key, "1", TTL_MS)
+    backend.invalidate_all()
+    assert backend.get_many(keys) == [None] * len(keys)
+
+
+@pytest.mark.redis
+def test_foreign_type_under_our_key_is_dropped(redis_client: Redis) -> None:
+    """A list or a hash that something else put there is a miss, not an error for ever."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    full_key = caches[conf.USERCACHE_REDIS_ALIAS].make_key(KEY)
+    redis_client.rpush(full_key, "not", "ours")
+    assert backend.get(KEY) is None
+    assert redis_client.exists(full_key) == 0
+
+
+def test_local_entries_age_though_the_time_of_day_is_set_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tells process memory of changes, so that its five seconds are no more than that."""
+    settings.USERCACHE_MEMORY_TTL_SECONDS = 5.0
+    cache, clock = caches[conf.USERCACHE_MEMORY_ALIAS], Clock()
+    assert isinstance(cache, LocMemCache)
+    backend = memory.MemoryBackend(cache, clock, random=lambda: 0.0)
+    fill(backend)
+    backend.set_pointer(POINTER, "1", TTL_MS)
+    monkeypatch.setattr("django.core.cache.backends.locmem.time.time", lambda: 0.0)
+    clock.now += 4.999
+    assert backend.get(KEY) == ENTRY
+    assert backend.get(POINTER) == b"1"
+    clock.now += 0.001
+    assert backend.get(KEY) is None
+    assert backend.get(POINTER) is None
+
+
+@pytest.mark.redis
+def test_forget_all_keeps_to_its_prefix(redis_client: Redis) -> None:
+    """Another program's keys in the same Redis stay, even those that look like ours."""
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    redis_client.set("other:1:user:id:1", "theirs")
+    fill(backend)
+    backend.set_pointer("user:ext:group:3", "an extension's", TTL_MS)
+    backend.invalidate_all()
+    assert backend.get_many([KEY, "user:ext:group:3"]) == [None, None]
+    assert redis_client.get("other:1:user:id:1") == b"theirs"
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    "name", ["user:7", "user:settings:7", "user:emails", "users", "user:ids:1"]
+)
+def test_forget_all_leaves_a_project_s_own_keys(name: str) -> None:
+    """What a project keeps under the same alias stays, as long as it isn't under our prefixes."""
+    cache = caches[conf.USERCACHE_REDIS_ALIAS]
+    backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
+    cache.set(name, "theirs")
+    fill(backend)
+    for prefix in POINTER_PREFIXES.values():
+        backend.set_pointer(prefix + "alice", "1", TTL_MS)
+    backend.invalidate_all()
+    assert cache.get(name) == "theirs"
+    assert backend.get_many([KEY, *(prefix + "alice" for prefix in POINTER_PREFIXES.values())]) == (
+        [None] * 4
+    )

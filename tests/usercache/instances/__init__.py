@@ -1,0 +1,1 @@
+"""Cached users as instances of their model."""

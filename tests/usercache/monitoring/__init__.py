@@ -1,1 +1,0 @@
-"""Tests of health and metrics over HTTP."""

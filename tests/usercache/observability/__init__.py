@@ -1,0 +1,1 @@
+"""Counters, audit and tracing."""

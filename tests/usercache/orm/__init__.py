@@ -1,0 +1,1 @@
+"""Writes, and how each of them reaches the cache."""

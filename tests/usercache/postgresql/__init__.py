@@ -1,0 +1,1 @@
+"""PostgreSQL's triggers, and the labels of statements."""

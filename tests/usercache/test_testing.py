@@ -1,0 +1,56 @@
+"""What projects use in their tests."""
+
+import pytest
+from django.test import TestCase
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from tests.users import User
+from usercache.instances.columns import is_cached
+from usercache.runtime import get_store
+from usercache.testing import cached_users
+from usercache.users import get_user_by_id
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _disabled(settings: Settings) -> None:
+    settings.USERCACHE_ENABLED = False
+
+
+def test_block(alice: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    """Inside, users are cached, by this process alone; before and after, they aren't."""
+    for _ in range(2):
+        with cached_users():
+            assert get_store().redis is None
+            with django_assert_num_queries(1):
+                assert get_user_by_id(alice.pk) == alice
+            with django_assert_num_queries(0):
+                assert get_user_by_id(alice.pk) == alice
+            User.objects.filter(pk=alice.pk).update(first_name="Alicia")
+            found = get_user_by_id(alice.pk)
+            assert found is not None
+            assert found.first_name == "Alicia"
+        assert not is_cached(get_user_by_id(alice.pk))
+
+
+def test_decorator(alice: User) -> None:
+    """It decorates a test as well."""
+
+    @cached_users()
+    def look_up() -> User | None:
+        return get_user_by_id(alice.pk)
+
+    assert is_cached(look_up())
+
+
+class InTransaction(TestCase):
+    """A test of Django's, in a transaction that is rolled back."""
+
+    @cached_users()
+    def test_nothing_is_filled(self) -> None:
+        """Rows that are rolled back are never cached, so other tests can't see them."""
+        user = User.objects.create(email="ada@example.com", password="!")
+        for _ in range(2):
+            with self.assertNumQueries(1):
+                assert get_user_by_id(user.pk) == user

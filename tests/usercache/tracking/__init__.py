@@ -1,0 +1,1 @@
+"""The client-side cache, and the connection that invalidates it."""

@@ -1,0 +1,299 @@
+"""The client-side cache on real Redis: what it hears of, and what happens when it hears nothing."""
+
+import logging
+import os
+from collections.abc import Callable
+from time import perf_counter
+
+import pytest
+from django.core.cache import close_caches
+from pytest_django import Settings
+from redis import Redis
+
+from tests.caches import WAIT, lead_shared_alias
+from tests.counting import CountCommands, counts
+from tests.deployments import Deployment
+from tests.servers.redis_cluster import ask
+from tests.servers.redis_server import RedisServer
+from tests.servers.tcp_proxy import TcpProxy
+from tests.usercache.forks import fork
+from tests.usercache.redis_faults import read_only
+from tests.waiting import wait_until
+from usercache.backends.base import new_token
+from usercache.codec import Values, get_codec
+from usercache.conf import conf
+from usercache.lookup import Lookup, Store
+from usercache.runtime import RUNTIME, Runtime, get_store
+from usercache.tracking.cache import ClientCache
+from usercache.tracking.listener import Listener
+
+pytestmark = pytest.mark.redis
+
+KEY = "user:id:7"
+FULL_KEY = "hmb:1:user:id:7"
+ROW: Values = (7, "alice@example.com")
+NEW: Values = (7, "new@example.com")
+CODEC_FIELDS = ("id", "email")
+
+
+@pytest.fixture(autouse=True)
+def _client_cache_is_on(settings: Settings) -> None:
+    settings.USERCACHE_FIELDS = CODEC_FIELDS
+    settings.USERCACHE_L1_MAX_ENTRIES = 100
+    settings.USERCACHE_METRICS_FLUSH_SECONDS = 60.0  # so that what is counted can be seen
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return a store that Redis is heard by."""
+    store = get_store()
+    wait_until(lambda: l1_of(store).is_used, "somebody listens")
+    return store
+
+
+@pytest.fixture
+def own_store(redis_server: RedisServer, settings: Settings) -> Store:
+    """Return the same on a Redis of this test's own."""
+    lead_shared_alias(settings, redis_server.url, **WAIT)
+    store = get_store()
+    wait_until(lambda: l1_of(store).is_used, "somebody listens")
+    return store
+
+
+def l1_of(store: Store) -> ClientCache:
+    assert store.l1 is not None
+    assert isinstance(store.l1, ClientCache)
+    return store.l1
+
+
+def look_up(store: Store, row: Values = ROW) -> Values | None:
+    lookup = Lookup(KEY, get_codec(), lambda: row, lambda: True, perf_counter())
+    return store.recall(KEY, lambda: lookup) or store.look_up(lookup)
+
+
+def recall(store: Store) -> Values | None:
+    return store.recall(KEY, never)
+
+
+def never() -> Lookup:
+    raise AssertionError("nothing is audited here")
+
+
+def warm(store: Store) -> None:
+    """Look up until it comes from memory: a fill's own messages may be on their way."""
+    wait_until(lambda: look_up(store) and recall(store), "the record is near")
+
+
+def forgotten(store: Store) -> bool:
+    return recall(store) is None
+
+
+def test_warm_look_up_asks_nobody(count_commands: CountCommands, store: Store) -> None:
+    """Once near, a user costs Redis nothing; the heart beats with DEL."""
+    warm(store)
+    with count_commands() as counts:
+        for _ in range(100):
+            assert look_up(store, NEW) == ROW
+    assert set(counts) <= {"del"}
+
+
+FOREIGN_CHANGES: dict[str, Callable[[Redis], object]] = {
+    "deleted": lambda redis: redis.delete(FULL_KEY),
+    "flushed": lambda redis: redis.flushdb(),
+    "run out": lambda redis: redis.pexpire(FULL_KEY, 1),
+    "overwritten": lambda redis: redis.set(FULL_KEY, b"garbage"),
+    "renamed": lambda redis: redis.rename(FULL_KEY, "elsewhere"),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN_CHANGES.values(), ids=FOREIGN_CHANGES.keys())
+def test_whatever_happens_to_the_key_is_heard(
+    store: Store, redis_client: Redis, change: Callable[[Redis], object]
+) -> None:
+    """Also what others do to it, past us: an operator with redis-cli, expiry, a flush."""
+    warm(store)
+    change(redis_client)
+    wait_until(lambda: forgotten(store), "the record is dropped")
+    wait_until(lambda: look_up(store, NEW) == NEW, "it has run out in Redis")
+
+
+def test_eviction_is_heard(own_store: Store, redis_server: RedisServer) -> None:
+    """A Redis that is full and throws records out tells so."""
+    warm(own_store)
+    with redis_server.client() as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        redis.config_set("maxmemory", 1)
+        wait_until(lambda: forgotten(own_store), "the record is dropped")
+
+
+def test_marker_of_another_process_holds(store: Store, redis_client: Redis) -> None:
+    """While somebody writes, the row is asked for each time, and nothing is kept near."""
+    warm(store)
+    other = Runtime()  # as another process would, with a store of its own
+    writer = other.get_store()
+    token = new_token()
+    writer.set_markers([KEY], token)
+    wait_until(lambda: forgotten(store), "the record is dropped")
+    assert look_up(store, NEW) == NEW
+    assert forgotten(store)
+    writer.clear_markers([KEY], token, [])
+    wait_until(lambda: look_up(store, NEW) and recall(store) == NEW, "the new one is near")
+    other.stop()
+
+
+def test_every_deployment_is_heard(deployment: Deployment) -> None:
+    """A socket file, ACL users, TLS, sentinels and clusters: a change past us is heard by each."""
+    store = get_store()
+    wait_until(lambda: l1_of(store).is_used, "somebody listens")
+    warm(store)
+    deployment.flush()
+    wait_until(lambda: forgotten(store), "the record is dropped")
+    assert look_up(store, NEW) == NEW
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", ["reset", "black_hole"])
+def test_lost_line_ends_the_client_cache(
+    fault: str, redis_server: RedisServer, settings: Settings
+) -> None:
+    """A line that breaks, or falls silent, takes the records along; another is looked for."""
+    with TcpProxy(redis_server.port) as proxy:
+        lead_shared_alias(settings, f"redis://127.0.0.1:{proxy.port}/0")
+        store = get_store()
+        wait_until(lambda: l1_of(store).is_used, "somebody listens")
+        warm(store)
+        getattr(proxy, fault)()
+        wait_until(lambda: not l1_of(store).is_used, "nothing is served")
+        proxy.restore()
+        # Where the breaker opened as well, a look-up is what tries Redis again.
+        wait_until(lambda: look_up(store, NEW) and l1_of(store).is_used, "somebody listens again")
+        warm(store)
+        RUNTIME.stop()
+
+
+def tracking_clients(redis: Redis) -> list[str]:
+    return [client["id"] for client in redis.client_list() if "t" in client["flags"]]
+
+
+def close_after_request(_redis: Redis, settings: Settings) -> None:
+    settings.DJANGO_REDIS_CLOSE_CONNECTION = True
+    close_caches()  # as Django does at the end of a request
+
+
+def disconnect_in_a_fork(redis: Redis, _settings: Settings) -> None:
+    child = fork(redis.connection_pool.disconnect)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+DISCONNECTIONS: dict[str, Callable[[Redis, Settings], object]] = {
+    "DJANGO_REDIS_CLOSE_CONNECTION": close_after_request,
+    "pool.disconnect()": lambda redis, _: redis.connection_pool.disconnect(),
+    "pool.close()": lambda redis, _: redis.connection_pool.close(),
+    "pool.reset()": lambda redis, _: redis.connection_pool.reset(),
+    "a fork": disconnect_in_a_fork,
+}
+
+
+@pytest.mark.django_db  # at the end of a request Django looks at its connection, too
+@pytest.mark.parametrize("disconnect", DISCONNECTIONS.values(), ids=DISCONNECTIONS.keys())
+def test_line_outlasts_its_pool_s_connections(
+    own_store: Store,
+    redis_client: Redis,
+    settings: Settings,
+    disconnect: Callable[[Redis, Settings], object],
+) -> None:
+    """Who closes the connections of the pool doesn't close the line: changes are still told."""
+    warm(own_store)
+    before = tracking_clients(redis_client)
+    disconnect(redis_client, settings)
+    assert tracking_clients(redis_client) == before
+    assert recall(own_store) == ROW
+    redis_client.delete(FULL_KEY)
+    wait_until(lambda: forgotten(own_store), "the record is dropped")
+    warm(own_store)
+    assert "errors_listening_ConnectionError" not in counts(own_store)
+
+
+def test_lost_line_is_told_and_replaced(
+    own_store: Store, redis_client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each loss is counted and logged; the next line is another connection, and is told."""
+    for losses in (1, 2):
+        warm(own_store)
+        [lost] = tracking_clients(redis_client)
+        redis_client.client_kill_filter(_id=lost)
+        wait_until(lambda: forgotten(own_store), "nothing is served")
+        others = ([lost], list[str]())
+        wait_until(lambda: tracking_clients(redis_client) not in others, "there is another line")  # noqa: B023  # at once
+        wait_until(lambda: l1_of(own_store).is_used, "it is told on it")
+        assert counts(own_store)["errors_listening_ConnectionError"] == losses
+    said = [r for r in caplog.records if r.name == "usercache.tracking.listener"]
+    assert [record.levelno for record in said] == [logging.WARNING] * 2
+    warm(own_store)
+    redis_client.delete(FULL_KEY)
+    wait_until(lambda: forgotten(own_store), "the record is dropped")
+
+
+def test_line_to_a_replica_is_given_up(own_store: Store, redis_server: RedisServer) -> None:
+    """A primary that was made a replica still answers, and hears of writes late or never."""
+    warm(own_store)
+    with TcpProxy(redis_server.port) as proxy, read_only(redis_server, proxy):
+        wait_until(lambda: not l1_of(own_store).is_used, "nothing is served")
+        assert look_up(own_store) == ROW
+    wait_until(lambda: l1_of(own_store).is_used, "somebody listens again")
+
+
+def test_failed_invalidation_empties_it(own_store: Store, redis_server: RedisServer) -> None:
+    """What this process could not tell Redis, it doesn't serve either."""
+    warm(own_store)
+    with TcpProxy(redis_server.port) as proxy, read_only(redis_server, proxy):
+        own_store.set_markers([KEY], new_token())
+        assert look_up(own_store, NEW) == NEW
+        assert len(l1_of(own_store)) == 0
+
+
+def test_server_without_tracking_is_used_without(
+    redis_server: RedisServer, settings: Settings
+) -> None:
+    """Where tracking is refused, users come from Redis, and the reason is counted."""
+    ask(redis_server, "ACL", "SETUSER", "default", "-client|tracking")
+    lead_shared_alias(settings, redis_server.url, **WAIT)
+    store = get_store()
+    wait_until(lambda: "errors_listening_NoPermissionError" in counts(store), "it is told why")
+    assert look_up(store) == ROW
+    assert look_up(store, NEW) == ROW
+    assert not l1_of(store).is_used
+
+
+def test_protocol_of_older_servers_is_used_without(
+    redis_server: RedisServer, settings: Settings
+) -> None:
+    """An alias that insists on protocol 2 has no messages between answers."""
+    lead_shared_alias(settings, redis_server.url, protocol=2)
+    store = get_store()
+    wait_until(lambda: "errors_listening_ConnectionError" in counts(store), "it is told why")
+    assert look_up(store) == ROW
+
+
+def test_end_hangs_up(own_store: Store, redis_server: RedisServer) -> None:
+    """A process that ends leaves neither thread nor line behind."""
+    [listener] = [thread for thread in RUNTIME.services if isinstance(thread, Listener)]
+    RUNTIME.stop()
+    assert not listener._worker.is_alive
+    with redis_server.client() as redis:
+        tracking = [client for client in redis.client_list() if "t" in client["flags"]]
+    assert tracking == []
+    assert conf.USERCACHE_L1_MAX_ENTRIES == 100
+
+
+def test_forked_child_listens_for_itself(store: Store) -> None:
+    """After a fork, the parent's records and line are the parent's alone."""
+    warm(store)
+    threads = RUNTIME.services
+    RUNTIME.reset()  # what a fork does in the child
+    child = get_store()
+    wait_until(lambda: l1_of(child).is_used, "the child listens")
+    assert forgotten(child)
+    assert recall(store) == ROW
+    for thread in threads:
+        thread.end()

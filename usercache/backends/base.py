@@ -1,0 +1,139 @@
+"""The contract of a backend; `redis.py` keeps it in Redis, `memory.py` in process memory."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from usercache.keys import FILL_LOCK, WRITE_MARKER
+
+if TYPE_CHECKING:
+    from usercache.codec import Record
+
+TOKEN_BYTES: Final = 8
+DEADLINE_DIGITS: Final = 13
+"""Milliseconds since 1970 have thirteen digits until the year 2286."""
+MOST_HOLDERS: Final = 32
+"""Of one write marker. A rolled-back write leaves its token until the deadline, and each operation
+reads all of them: beyond this many, the oldest two become one that nobody can clear, with the later
+of their deadlines. So a write marker stands while any write that set it may still commit."""
+MERGED: Final = bytes(TOKEN_BYTES)
+"""The token of a holder that stands for several."""
+
+
+class UnavailableError(Exception):
+    """A backend could not do what it was asked; the error is already counted and logged."""
+
+
+class Invalidated(Protocol):
+    """What a writer tells every place that holds records."""
+
+    def set_markers(self, keys: Sequence[str], token: bytes) -> None:
+        """Refuse every fill of these keys until the token is cleared or its TTL ends.
+
+        Set again, a token gets a new TTL. The cost per key is the same however many markers stand.
+        """
+
+    def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        """Remove the token from each key, delete keys without another, and drop the pointers."""
+
+    def invalidate(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        """Drop records, fill locks and pointers; write markers stay."""
+
+    def invalidate_all(self) -> None:
+        """Drop every record, fill lock and pointer; write markers stay."""
+
+
+class Backend(Invalidated, Protocol):
+    """Hold entries under keys by the protocol of fill locks and write markers.
+
+    A record key holds an entry, a fill lock or a write marker, told apart by the first byte; a
+    pointer key holds an id. A backend raises what its client raises.
+    """
+
+    name: str
+
+    def get(self, key: str) -> bytes | None:
+        """Return what the key holds, None when it is absent. One operation."""
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what each key holds. One operation."""
+
+    def acquire_fill_lock(
+        self, key: str, fill_lock: bytes, instead_of: bytes = b""
+    ) -> bytes | None:
+        """Lock a key that is absent or holds the unreadable `instead_of`.
+
+        Returns None if the lock is the caller's, else what the key holds.
+        """
+
+    def acquire_fill_locks(self, keys: Sequence[str], fill_lock: bytes) -> list[bytes | None]:
+        """Lock each key that is absent; return None for each locked, else what the key holds."""
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
+        """Replace the fill lock by the entry, with its TTL in milliseconds, where it still stands.
+
+        Returns how many did.
+        """
+
+    def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
+        """Let a pointer key lead to an id."""
+
+    def seconds_left(self, key: str) -> float | None:
+        """Return the seconds until a key expires, None where that is unknown."""
+
+
+class L1Cache(Invalidated, Protocol):
+    """Records in process memory in front of Redis, dropped as soon as Redis reports a change."""
+
+    @property
+    def state(self) -> str:
+        """on, or off while changes aren't reported."""
+
+    def get(self, key: str) -> "Record | None":
+        """Return a record that is current, None where Redis must be queried. No I/O."""
+
+    def snapshot_versions(self, keys: Iterable[str]) -> Mapping[str, Any]:
+        """Snapshot each key's version before querying Redis. Returns `{}` while tracking is off."""
+
+    def put(self, key: str, record: "Record", version: Any, seconds_left: float) -> None:
+        """Keep a record read from Redis, unless its key has changed since the snapshot."""
+
+    def get_pointer(self, key: str) -> Any:
+        """Return the primary key that a pointer leads to, or led to; None if it isn't held."""
+
+    def put_pointer(self, key: str, pk: Any, seconds_left: float) -> None:
+        """Keep a pointer whose record had the identifier."""
+
+
+def new_token() -> bytes:
+    """Return a token that names one write marker or one loader's fill lock."""
+    return os.urandom(TOKEN_BYTES)
+
+
+def new_fill_lock() -> bytes:
+    """Return a fill lock nobody else holds."""
+    return FILL_LOCK + new_token()
+
+
+def serialize_marker(holders: Mapping[bytes, int]) -> bytes:
+    """Return a write marker: each holder's token and its deadline in milliseconds."""
+    return WRITE_MARKER + b"".join(
+        token + b"%0*d" % (DEADLINE_DIGITS, deadline) for token, deadline in holders.items()
+    )
+
+
+def add_holder(holders: Mapping[bytes, float], token: bytes, deadline: float) -> dict[bytes, float]:
+    """Return the holders with this one last; of too many, the first two as one."""
+    added = dict(holders)
+    added.pop(token, None)
+    added[token] = deadline
+    if len(added) <= MOST_HOLDERS:
+        return added
+    (_, first), (_, second), *others = added.items()
+    return {MERGED: max(first, second), **dict(others)}
+
+
+def holders_of(marker: bytes) -> set[bytes]:
+    """Return the tokens of the writes that a write marker stands for."""
+    starts = range(1, len(marker), TOKEN_BYTES + DEADLINE_DIGITS)
+    return {marker[start : start + TOKEN_BYTES] for start in starts}

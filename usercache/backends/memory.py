@@ -1,0 +1,142 @@
+"""The backend in process memory: Django's LocMemCache, under one lock."""
+
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+
+from usercache.backends.base import add_holder, serialize_marker
+from usercache.clocks import MILLISECONDS, boot_time
+from usercache.conf import conf
+
+
+class MemoryBackend:
+    """Implement the protocol in process memory, for use without Redis.
+
+    No other process learns of a change made here, so entries live `USERCACHE_MEMORY_TTL_SECONDS`
+    at most, by a clock of our own: LocMemCache's is the time of day, which may be set back. Write
+    markers are kept beside the cache, where they can't be evicted.
+    """
+
+    name = "memory"
+
+    def __init__(
+        self,
+        cache: LocMemCache,
+        clock: Callable[[], float] = boot_time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        """Wrap the cache; the same object must serve all threads."""
+        self._cache = cache
+        self.clock = clock
+        self.random = random
+        self._lock = threading.Lock()
+        self._markers = OrderedDict[str, dict[bytes, float]]()
+        """Each write marker's holders and deadlines; the markers set last come last."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return what the key holds."""
+        if self._markers and self._is_marked(key):
+            holders = self._markers.get(key, {})
+            return serialize_marker(
+                {token: int(at * MILLISECONDS) for token, at in holders.items()}
+            )
+        kept = cast("tuple[float, bytes] | None", self._cache.get(key))
+        return kept[1] if kept is not None and self.clock() < kept[0] else None
+
+    def acquire_fill_lock(
+        self, key: str, fill_lock: bytes, instead_of: bytes = b""
+    ) -> bytes | None:
+        """Take the fill lock and return None, or return what the key holds."""
+        with self._lock:
+            held = self.get(key)
+            if held is None or held == instead_of:
+                self._keep(key, fill_lock, conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
+                return None
+            return held
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what each of the keys holds."""
+        return [self.get(key) for key in keys]
+
+    def acquire_fill_locks(self, keys: Sequence[str], fill_lock: bytes) -> list[bytes | None]:
+        """Take the fill lock on each key that is absent, and return what the others hold."""
+        return [self.acquire_fill_lock(key, fill_lock) for key in keys]
+
+    def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
+        """Replace each fill lock that still stands by its entry; return how many did."""
+        with self._lock:
+            standing = [key for key in entries if self.get(key) == fill_lock]
+            for key in standing:
+                entry, ttl_ms = entries[key]
+                self._keep(key, entry, self._bound(ttl_ms))
+        return len(standing)
+
+    def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
+        """Let a pointer key lead to an id."""
+        self._keep(key, pk.encode(), self._bound(ttl_ms))
+
+    def set_markers(self, keys: Sequence[str], token: bytes) -> None:
+        """Refuse every fill of these keys until the token is cleared or its TTL ends."""
+        deadline = self.clock() + conf.USERCACHE_WRITE_MARKER_TTL_SECONDS
+        with self._lock:
+            self._give_up_expired()
+            for key in keys:
+                self._markers[key] = add_holder(self._markers.get(key, {}), token, deadline)
+                self._markers.move_to_end(key)
+            self._cache.delete_many(keys)
+
+    def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
+        """Remove the token from each key, delete keys without another, and drop the pointers."""
+        with self._lock:
+            for key in keys:
+                holders = self._markers.get(key, {})
+                others = {other: at for other, at in holders.items() if other != token}
+                if others:
+                    self._markers[key] = others
+                else:
+                    self._markers.pop(key, None)
+            self._cache.delete_many([*keys, *pointers])
+
+    def invalidate(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
+        """Drop records, fill locks and pointers; write markers stay."""
+        with self._lock:
+            self._cache.delete_many([*keys, *pointers])
+
+    def invalidate_all(self) -> None:
+        """Drop every record, fill lock and pointer; write markers stay."""
+        with self._lock:
+            self._cache.clear()
+
+    def seconds_left(self, key: str) -> float | None:
+        """Return None: LocMemCache doesn't expose it."""
+        return None
+
+    def _keep(self, key: str, value: bytes, seconds: float) -> None:
+        self._cache.set(key, (self.clock() + seconds, value), seconds)
+
+    def _bound(self, ttl_ms: int) -> float:
+        # Less a random part of its own: entries filled together shouldn't expire together.
+        jitter = 1 - conf.USERCACHE_TTL_JITTER * self.random()
+        return min(ttl_ms / MILLISECONDS, conf.USERCACHE_MEMORY_TTL_SECONDS * jitter)
+
+    def _is_marked(self, key: str) -> bool:
+        # Holders are replaced, never changed, so reading them needs no lock.
+        holders = self._markers.get(key)
+        return holders is not None and max(holders.values()) > self.clock()
+
+    def _give_up_expired(self) -> None:
+        # The first write marker was set longest ago, so the search ends at one that stands. After a
+        # change of the setting, later ones expire with it.
+        now = self.clock()
+        while self._markers and max(next(iter(self._markers.values())).values()) <= now:
+            self._markers.popitem(last=False)
+
+
+def connect(alias: str) -> MemoryBackend:
+    """Return the backend on a LocMemCache alias of CACHES."""
+    return MemoryBackend(cast(LocMemCache, caches[alias]))

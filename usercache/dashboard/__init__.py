@@ -1,1 +1,0 @@
-"""A snapshot as the admin's dashboard shows it: rows, tables, charts, ready for templates."""

@@ -1,1 +1,0 @@
-"""What programs ask over HTTP: health for those who watch, metrics for Prometheus."""

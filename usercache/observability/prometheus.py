@@ -1,0 +1,152 @@
+"""A snapshot in Prometheus' terms: counters of all processes, and the state of this moment.
+
+Whichever process is scraped, its counters are those of all, as Redis has them. What the process
+has yet to flush is left out: the next scrape may come to another, and a counter that went down
+would be taken for a restart. While Redis can't be asked there are no counters, for the same reason.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from usercache import events
+from usercache.clocks import MILLISECONDS
+from usercache.observability import metrics
+from usercache.observability.metrics.state import RedisState
+from usercache.observability.metrics.table import AUDITED, COUNTERS, OF_REDIS
+from usercache.observability.metrics.time_buckets import BOUNDS, Histogram, TimeBucket
+from usercache.observability.snapshot import Snapshot
+from usercache.observability.status import NO_REDIS, Status
+
+BY_KIND: Final = {
+    events.ERRORS_PREFIX: ("usercache_errors", "Failures of Redis or the database.", "error"),
+    events.UNREADABLE_PREFIX: ("usercache_unreadable_records", "Records not believed.", "reason"),
+}
+"""By a prefix of names, that of their counter, its help, and the label of the rest."""
+REASONS: Final = {
+    events.UNREADABLE_PREFIX + each for each in ("shape", "signature", "content", "age")
+}
+"""There from the start: no rate can be told of a counter that begins with its first event."""
+EVERY: Final = 4
+"""So many of our bounds are one of Prometheus', which then go up by a factor of two."""
+
+
+class SnapshotCollector(Collector):
+    """Yield what Prometheus scrapes."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield gauges and, where they can be told for all processes, counters."""
+        snapshot = self._snapshot
+        yield from _collect_state(snapshot)
+        if snapshot.redis is not None:
+            yield from _collect_redis(snapshot.redis)
+        if snapshot.delivered is not None:
+            yield from _collect_counters(snapshot.delivered, {})
+        elif snapshot.breaker.state == NO_REDIS:
+            # Nothing adds processes up. Each tells its own, under its own name.
+            yield from _collect_counters(snapshot.totals, {"process": str(os.getpid())})
+
+
+def _collect_state(snapshot: Snapshot) -> Iterator[Metric]:
+    status = GaugeMetricFamily(
+        "usercache_status", "1 for the status that the cache has, else 0.", labels=["status"]
+    )
+    for each in Status:
+        status.add_metric([each.value], each is snapshot.status)
+    yield status
+    processes = GaugeMetricFamily(
+        "usercache_processes",
+        "Processes heard of in the last minute, by what they are and whether they use Redis.",
+        labels=["kind", "breaker", "l1"],
+    )
+    kinds = Counter((state.kind, state.breaker, state.l1) for state in snapshot.processes)
+    for labels, count in sorted(kinds.items()):
+        processes.add_metric(labels, count)
+    yield processes
+    outbox, audit = snapshot.outbox, snapshot.audit
+    oldest_seconds = None if outbox.waiting is None else outbox.oldest_seconds
+    worst_seconds = snapshot.totals.maxima[metrics.AUDIT_WORST_MS] / MILLISECONDS
+    is_up = None if snapshot.breaker.state == NO_REDIS else snapshot.redis is not None
+    yield from _gauges(
+        partial=("1 while Redis, which has the metrics of all, can't tell.", snapshot.is_partial),
+        foreign_metrics=("Metrics in Redis that aren't ours, left out.", snapshot.foreign_metrics),
+        outbox_waiting=("Invalidations that Redis hasn't heard of.", outbox.waiting),
+        outbox_oldest_seconds=("How long the oldest waits.", oldest_seconds),
+        audit_share=("The part of hits that is compared with the database.", audit.share),
+        audit_consistency_ratio=(
+            "The part of all hits ever that is true at least, with 95 % confidence.",
+            audit.consistency,
+        ),
+        audit_worst_age_seconds=("The largest age of a hit that was stale, ever.", worst_seconds),
+        redis_up=("Whether the process that was scraped could ask Redis.", is_up),
+    )
+
+
+def _collect_redis(redis: RedisState) -> Iterator[Metric]:
+    labels = {"version": redis.version, "topology": redis.topology, "policy": redis.policy}
+    yield InfoMetricFamily("usercache_redis", "What answers.", labels)
+    yield from _gauges(
+        redis_latency_seconds=("One GET there and back.", redis.latency_ms / MILLISECONDS),
+        redis_memory_used_bytes=("Memory in use.", redis.memory_used),
+        redis_memory_limit_bytes=("Memory that it may use.", redis.memory_limit),
+        **{f"redis_{name}": (metric.help, vars(redis)[name]) for name, metric in OF_REDIS.items()},
+    )
+    evicted = "Keys evicted since the servers started."
+    yield CounterMetricFamily("usercache_redis_evictions", evicted, redis.evictions)
+
+
+def _gauges(**gauges: tuple[str, float | None]) -> Iterator[Metric]:
+    for name, (text, value) in gauges.items():
+        if value is not None:
+            yield GaugeMetricFamily(f"usercache_{name}", text, float(value))
+
+
+def _collect_counters(totals: TimeBucket, labels: Mapping[str, str]) -> Iterator[Metric]:
+    names, values = list(labels), list(labels.values())
+    lookups = CounterMetricFamily(
+        "usercache_lookups",
+        "Look-ups by result: the backend that answered, or miss.",
+        labels=[*names, "result"],
+    )
+    durations = HistogramMetricFamily(
+        "usercache_lookup_duration_seconds",
+        "How long look-ups took as their callers saw it, by result.",
+        labels=[*names, "result"],
+    )
+    for result, name in metrics.LOOKUPS.items():
+        lookups.add_metric([*values, result], totals.counts[name])
+        histogram = totals.histogram([result])
+        durations.add_metric([*values, result], _format_bounds(histogram), histogram.total_seconds)
+    yield lookups
+    yield durations
+    for name, metric in (COUNTERS | AUDITED).items():
+        counter = CounterMetricFamily(f"usercache_{name}", metric.help, labels=names)
+        counter.add_metric(values, totals.counts[name])
+        yield counter
+    for prefix, (family, text, label) in BY_KIND.items():
+        counter = CounterMetricFamily(family, text, labels=[*names, label])
+        for name in sorted(REASONS | totals.counts.keys()):
+            if name.startswith(prefix):
+                counter.add_metric([*values, name.removeprefix(prefix)], totals.counts[name])
+        yield counter
+
+
+def _format_bounds(histogram: Histogram) -> list[tuple[str, float]]:
+    # The last bound counts what takes longer, too: Prometheus' +Inf.
+    within = list(accumulate(histogram.counts))
+    bounds = list(zip(BOUNDS, within, strict=True))[:-1:EVERY]
+    return [*((f"{bound:.6g}", float(count)) for bound, count in bounds), ("+Inf", within[-1])]

@@ -1,0 +1,1 @@
+"""The ORM side: loading users, and announcing their writes."""

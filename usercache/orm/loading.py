@@ -1,0 +1,50 @@
+"""Load the whitelisted columns of a user's row.
+
+Rows are found by the model's default manager, as in Django's own log-in: a user it hides is
+"no such user" here, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db import connections, models
+
+from usercache.codec import Codec, Values
+from usercache.database import database_of, is_in_transaction
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User as User
+
+
+def load(codec: Codec, by: Mapping[str, Any]) -> Values | None:
+    """Return the columns of the row with these values, None where there is none. One query."""
+    found = list(rows_of(codec).filter(**by).values_list(*codec.columns)[:1])
+    return codec.read_row(found[0]) if found else None
+
+
+def load_pk(codec: Codec, by: Mapping[str, Any]) -> Any:
+    """Return the primary key of the row with these values, None where there is none. One query."""
+    found = list(rows_of(codec).filter(**by).values_list("pk", flat=True)[:1])
+    return found[0] if found else None
+
+
+def load_many(codec: Codec, pks: Sequence[Any]) -> dict[Any, Values]:
+    """Return the columns of the rows that exist, by primary key. One query."""
+    found = rows_of(codec).filter(pk__in=pks).values_list("pk", *codec.columns)
+    return {pk: codec.read_row(row) for pk, *row in found}
+
+
+def load_users(codec: Codec, by: Mapping[str, Any]) -> "list[User]":
+    """Return the rows with these values as ordinary instances. One query."""
+    return cast("list[User]", list(rows_of(codec).filter(**by)))
+
+
+def may_fill(codec: Codec) -> bool:
+    """Return whether what this thread loads now is sure to be committed."""
+    return not is_in_transaction(connections[database_of(codec)])
+
+
+def rows_of(codec: Codec) -> "models.QuerySet[models.Model]":
+    """Return the rows that users are loaded from: those of the default manager."""
+    # From the database that is written to: a replica may lag behind the write that emptied the key.
+    return codec.model._default_manager.using(database_of(codec))

@@ -1,0 +1,92 @@
+"""Model signals to announced writes, for every save and deletion of a user."""
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+
+from usercache.codec import get_codec
+from usercache.identifiers import row_pk
+from usercache.instances import columns, saving
+from usercache.instances.saving import refuse_read_only, upgrades_hash
+from usercache.orm.pending import PendingWrite, PendingWrites
+from usercache.orm.writes import Write, touches_cache
+
+PENDING_WRITES: Final = PendingWrites("usercache_writes")
+
+
+def announce_save(
+    *, instance: models.Model, using: str, update_fields: frozenset[str] | None, **_kwargs: Any
+) -> None:
+    """Set the write marker before a user's row changes.
+
+    Raises:
+        ReadOnlyUserError: the instance came from the cache, and may only be read.
+    """
+    if not upgrades_hash(instance, update_fields):
+        refuse_read_only(instance)
+    if touches_cache(update_fields):
+        _announce(instance, using, update_fields)
+
+
+def finish_save(
+    *, instance: models.Model, update_fields: frozenset[str] | None, **_kwargs: Any
+) -> None:
+    """Invalidate the user, under old and new identifiers, after commit."""
+    if touches_cache(update_fields):
+        _finish(instance)
+
+
+def announce_delete(*, instance: models.Model, using: str, **_kwargs: Any) -> None:
+    """Set the write marker before a user's row is deleted.
+
+    Raises:
+        ReadOnlyUserError: the instance came from the cache, and may only be read.
+    """
+    refuse_read_only(instance)
+    if touches_cache(None):
+        _announce(instance, using)
+
+
+def finish_delete(*, instance: models.Model, **_kwargs: Any) -> None:
+    """Invalidate the user after commit."""
+    if touches_cache(None):
+        _finish(instance)
+
+
+def connect() -> None:
+    """Connect to the user model, its proxies and children, which send signals of their own."""
+    user_model = get_user_model()
+    columns.install(user_model)
+    saving.install(user_model)
+    for name in ("save_base", "delete"):
+        setattr(user_model, name, PENDING_WRITES.ending_what_failed(getattr(user_model, name)))
+    for model in apps.get_models():
+        if issubclass(model, user_model):
+            pre_save.connect(announce_save, sender=model)
+            post_save.connect(finish_save, sender=model)
+            pre_delete.connect(announce_delete, sender=model)
+            post_delete.connect(finish_delete, sender=model)
+
+
+def _announce(instance: models.Model, using: str, fields: frozenset[str] | None = None) -> None:
+    write, pk = Write(using, fields), row_pk(get_codec(), instance)
+    PENDING_WRITES.push(instance, PendingWrite(write, pk))
+    if pk is not None:
+        write.announce([pk])
+    write.begin()
+
+
+def _finish(instance: models.Model) -> None:
+    pending = PENDING_WRITES.pop(instance)
+    if pending is None:
+        return
+    write, announced = pending
+    write.end()
+    write.note_instance(instance)
+    pk = row_pk(get_codec(), instance)
+    if pk is not None and pk != announced:
+        write.announce_new([pk])
+    write.finish()

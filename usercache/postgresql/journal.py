@@ -1,0 +1,77 @@
+"""The journal of a PostgreSQL database, and its one door: `connect()`."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.db import connections
+from django.db.models.signals import post_migrate
+
+from usercache.codec import get_codec
+from usercache.models import PendingInvalidation
+from usercache.orm.journal import JOURNALS, Journal
+from usercache.orm.outbox import get_alias
+from usercache.postgresql import forks, notifications, sql, triggers
+from usercache.postgresql.checks import check_notifications, check_triggers
+from usercache.postgresql.labels import labels_of
+
+VENDOR = "postgresql"
+
+
+class TriggerJournal(Journal):
+    """Note each change by triggers, and tell the relay by NOTIFY. See Note [Triggers]."""
+
+    notes_changes = True
+    _is_notified = False
+
+    def begin(self, write: object, *, is_heard: bool) -> str:
+        """Label the statements from now on as this write's. See Note [Labels]."""
+        return labels_of(self.connection).begin(write, is_heard=is_heard)
+
+    def end(self, write: object) -> None:
+        """Stop labelling for this write."""
+        labels_of(self.connection).end(write)
+
+    def acknowledge(self, label: str, user_ids: Sequence[str]) -> None:
+        """Delete the rows with this label of these users. One statement."""
+        outbox = self.connection.ops.quote_name(PendingInvalidation._meta.db_table)
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql.ACKNOWLEDGE.format(outbox=outbox), [label, list(user_ids)])
+
+    def listen(self) -> None:
+        """Have `wait()` return at a notification, where these arrive."""
+        self._is_notified = notifications.listen(self.connection)
+
+    def unlisten(self) -> None:
+        """Undo `listen()`."""
+        if self._is_notified:
+            notifications.unlisten(self.connection)
+
+    def wait(self, seconds: float, stopped: threading.Event) -> None:
+        """Wait for a notification, up to so long."""
+        if self._is_notified:
+            notifications.wait(self.connection, seconds)
+        else:
+            super().wait(seconds, stopped)
+
+    def remove(self) -> None:
+        """Drop triggers and functions."""
+        triggers.remove(self.connection)
+
+
+def connect(config: AppConfig) -> None:
+    """Have PostgreSQL databases note changes; called from `AppConfig.ready()`."""
+    JOURNALS[VENDOR] = TriggerJournal
+    post_migrate.connect(install_triggers, sender=config)
+    register(check_triggers, Tags.database)
+    register(check_notifications, Tags.database)
+    forks.guard()
+
+
+def install_triggers(*, using: str, **_kwargs: Any) -> None:
+    """Install the triggers on the user table, once both tables exist."""
+    connection, codec = connections[using], get_codec()
+    if using == get_alias() and triggers.can_be_installed(connection, codec):
+        triggers.install(connection, codec)

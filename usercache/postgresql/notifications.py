@@ -1,0 +1,50 @@
+"""Notifications of rows that anyone may drain: whether they arrive, and waiting for one."""
+
+import logging
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+logger = logging.getLogger(__name__)
+
+CHANNEL: Final = "usercache"
+
+
+def hears_notifications(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether notifications can reach this connection. One query.
+
+    A connection pooler passes none on. It is found by the process id that it names when it is
+    connected to: one of its own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [(pid,)] = cursor.fetchall()
+    return bool(pid == connection.connection.info.backend_pid)
+
+
+def listen(connection: BaseDatabaseWrapper) -> bool:
+    """Have `wait()` return at a notification; return False, and log why, where none arrives."""
+    if not hears_notifications(connection):
+        # Asked through it, a session would listen on behalf of all clients that get it next.
+        logger.warning(
+            "A connection pooler passes no notifications on, so changes past the ORM are looked "
+            "for by polling alone (--poll). Set USERCACHE_LISTEN_ALIAS to an alias of DATABASES "
+            "that leads past it.",
+        )
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {CHANNEL}")
+    return True
+
+
+def unlisten(connection: BaseDatabaseWrapper) -> None:
+    """Have no more notifications sent to this session."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UNLISTEN {CHANNEL}")
+
+
+def wait(connection: BaseDatabaseWrapper, seconds: float) -> None:
+    """Wait for a notification, up to so long; handlers of signals run meanwhile."""
+    with connection.wrap_database_errors:
+        for _ in connection.connection.notifies(timeout=seconds, stop_after=1):
+            pass
