@@ -7,20 +7,13 @@ recipient, and not tried again: the user asks for another. While a hundred tasks
 dropped.
 """
 
-import logging
-import os
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from django.conf import settings
 from django.core.mail import send_mail
-from django.db import connections
 
-logger = logging.getLogger(__name__)
+from accounts.background import BackgroundTasks
 
-MAX_WAITING: Final = 100
 TOKEN: Final = "{token}"  # noqa: S105  # a placeholder
 
 RESET_SUBJECT: Final = "Choose a new password"
@@ -43,43 +36,7 @@ If it wasn't you, choose a new password at once, which ends every session.
 """
 
 
-class Mailer:
-    """Runs tasks that send mail, one after the other."""
-
-    def __init__(self) -> None:
-        """Start no thread yet."""
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin as a new process, which has no thread of its parent's."""
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._executor: ThreadPoolExecutor | None = None
-
-    def submit(self, task: Callable[[], object]) -> None:
-        """Run the task soon, after those before it."""
-        with self._lock:
-            if self._waiting >= MAX_WAITING:
-                logger.error("Too many messages are waiting to be sent; one was dropped.")
-                return
-            self._waiting += 1
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, thread_name_prefix="mailer")
-            sending = self._executor.submit(_run, task)
-        # Without the lock: of a task that is done already, this calls _finish() at once.
-        sending.add_done_callback(self._finish)
-
-    def _finish(self, done: "Future[None]") -> None:
-        with self._lock:
-            self._waiting -= 1
-        error = done.exception()
-        if error is not None:
-            # Its message may name the recipient.
-            logger.error("A message can't be sent: %s", type(error).__name__)
-
-
-MAILER: Final = Mailer()
-os.register_at_fork(after_in_child=MAILER.reset)
+MAILER: Final = BackgroundTasks("mailer", "A message can't be sent")
 
 
 def send_reset(email: str, token: str) -> None:
@@ -95,13 +52,6 @@ def send_confirmation(email: str, token: str) -> None:
 def send_notice(email: str, what: str) -> None:
     """Tell the user what was changed."""
     send_mail(what, NOTICE.format(what=what), None, [email])
-
-
-def _run(task: Callable[[], object]) -> None:
-    try:
-        task()
-    finally:
-        connections.close_all()  # this thread's
 
 
 def _make_link(url: str, token: str) -> str:

@@ -90,7 +90,7 @@ def update_profile(*, user_id: int, changes: Mapping[str, str | None]) -> User:
         AccountGone: they were deactivated.
     """
     with transaction.atomic():
-        user = _load_active_user(user_id)
+        user = load_active_user(user_id)
         changed = [name for name, value in changes.items() if getattr(user, name) != value]
         for name in changed:
             setattr(user, name, changes[name])
@@ -110,7 +110,7 @@ def set_avatar(*, user_id: int, content: bytes) -> User:
         name = store_avatar(content)
         undo.callback(default_storage.delete, name)
         with transaction.atomic():
-            user = _load_active_user(user_id)
+            user = load_active_user(user_id)
             old_name = avatar_name(user.avatar_url)
             user.avatar_url = default_storage.url(name)
             user.save(update_fields=["avatar_url", "updated_at"])
@@ -129,8 +129,8 @@ def change_password(
     Raises: ValidationError on `current_password` if it is wrong; AccountGone.
     """
     with transaction.atomic():
-        user = _load_active_user(user_id)
-        _check_password(user, current_password, field="current_password")
+        user = load_active_user(user_id)
+        check_password(user, current_password, field="current_password")
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
 
@@ -142,9 +142,9 @@ def close_account(*, user_id: int, password: str | None) -> None:
     AccountGone.
     """
     with transaction.atomic():
-        user = _load_active_user(user_id)
+        user = load_active_user(user_id)
         if user.has_usable_password():
-            _check_password(user, password, field="password")
+            check_password(user, password)
         deactivate_user(user_id=user_id)
 
 
@@ -156,17 +156,25 @@ def check_password_of(*, user_id: int, password: str) -> None:
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         raise AccountGone
-    _check_password(user, password, field="password")
+    check_password(user, password)
 
 
-def _load_active_user(user_id: int) -> User:
+def load_active_user(user_id: int) -> User:
+    """Return the row, locked until the end of the transaction.
+
+    Raises: AccountGone.
+    """
     user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
     if user is None:
         raise AccountGone
     return user
 
 
-def _check_password(user: User, password: str | None, *, field: str) -> None:
+def check_password(user: User, password: str | None, *, field: str = "password") -> None:
+    """Check that it is the user's password.
+
+    Raises: ValidationError on `field` if it is missing or wrong.
+    """
     if not password:
         raise ValidationError({field: ValidationError("Enter your password.", code="required")})
     if not user.check_password(password):

@@ -15,7 +15,7 @@ from accounts.representations import (
 )
 from accounts.schema import directory as schema
 from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
-from accounts.views.viewer import get_viewer
+from accounts.viewer import get_viewer
 from accounts.workload import slow_work
 from usercache.users import (
     get_user_by_email,

@@ -18,7 +18,7 @@ from accounts.serializers import (
     ProfileChangesSerializer,
 )
 from accounts.services import change_password, close_account, set_avatar, update_profile
-from accounts.views.viewer import get_viewer
+from accounts.viewer import get_viewer
 from accounts.workload import slow_work
 
 

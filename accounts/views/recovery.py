@@ -20,8 +20,8 @@ from accounts.serializers import (
     PasswordResetSerializer,
 )
 from accounts.services import check_password_of
+from accounts.viewer import get_viewer
 from accounts.views.sessions import OpenView
-from accounts.views.viewer import get_viewer
 from accounts.workload import slow_work
 
 

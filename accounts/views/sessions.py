@@ -29,7 +29,7 @@ from accounts.serializers import (
 from accounts.services import log_in, register_user
 from accounts.sessions import end_session, list_sessions, log_out, refresh_session
 from accounts.tokens import SESSION_CLAIM, TokenPair, read_refresh_token
-from accounts.views.viewer import get_viewer
+from accounts.viewer import get_viewer
 from accounts.workload import slow_work
 
 

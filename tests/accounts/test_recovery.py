@@ -1,11 +1,8 @@
 """The ways that lead through a mailbox: uniform, single-use, and told to the former address."""
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import pytest
@@ -18,14 +15,12 @@ from rest_framework.test import APIClient
 
 from accounts.administration import deactivate_user, revoke_tokens, set_password
 from accounts.mail_tokens import make_email_token, make_reset_token
-from accounts.mailer import MAX_WAITING, Mailer
 from accounts.models import User
 from accounts.recovery import confirm_email, reset_password
 from accounts.services import log_in
 from accounts.sessions import start_session
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.concurrency import run_together
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -330,31 +325,3 @@ def test_no_header_can_be_added(anybody: APIClient) -> None:
     """A line break in an address is no address."""
     for email in ("a@example.com\nBcc: eve@example.com", "a@example.com\r\nX: y", "a\x00@b.bs"):
         assert anybody.post("/auth/reset-password", {"email": email}).status_code == 400
-
-
-def test_mailer_goes_on_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    """The log has its kind, and neither recipient nor token."""
-
-    def fail() -> None:
-        raise SMTPRecipientsRefused({"alice@example.com": (550, b"7..secret")})
-
-    mailer, done = Mailer(), threading.Event()
-    with caplog.at_level(logging.ERROR):
-        mailer.submit(fail)
-        mailer.submit(done.set)
-        assert done.wait(60)
-    assert "A message can't be sent: SMTPRecipientsRefused" in caplog.text
-    assert "alice" not in caplog.text
-    assert "secret" not in caplog.text
-
-
-def test_mailer_keeps_a_bounded_number(caplog: pytest.LogCaptureFixture) -> None:
-    """More are dropped, and said; those before are sent, in order."""
-    mailer, may_go, order = Mailer(), threading.Event(), list[int]()
-    mailer.submit(partial(may_go.wait, 60))
-    for number in range(MAX_WAITING + 1):
-        mailer.submit(partial(order.append, number))
-    assert "one was dropped" in caplog.text
-    may_go.set()
-    wait_until(lambda: len(order) == MAX_WAITING - 1, "all of them are sent")
-    assert order == sorted(order)
