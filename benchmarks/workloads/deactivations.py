@@ -9,8 +9,8 @@ from typing import Final
 from django.db import connection
 
 from accounts.models import User
+from usercache.l1.cache import ClientCache
 from usercache.runtime import get_store
-from usercache.tracking.cache import ClientCache
 from usercache.users import get_user_by_id
 
 PAUSE_SECONDS: Final = 0.02

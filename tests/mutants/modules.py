@@ -43,8 +43,8 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/backends/test_recovery.py",
         "tests/usercache/test_serving.py",
     ),
-    "usercache/tracking/cache.py": ("tests/usercache/tracking/test_cache.py",),
-    "usercache/tracking/listener.py": (
+    "usercache/l1/cache.py": ("tests/usercache/l1/test_cache.py",),
+    "usercache/l1/listener.py": (
         "tests/usercache/tracking/test_listening.py",
         "tests/usercache/tracking/test_listener.py",
     ),

@@ -21,8 +21,8 @@ from usercache.backends.resilient import ResilientBackend
 from usercache.codec import Codec, Values
 from usercache.events import Observer
 from usercache.keys import FILL_LOCK, WRITE_MARKER
+from usercache.l1.cache import ClientCache
 from usercache.lookup import BatchLookup, Lookup, Store
-from usercache.tracking.cache import ClientCache
 
 KEY, OTHER = "user:id:7", "user:id:8"
 VALUES: Values = ("alice@example.com", 7)

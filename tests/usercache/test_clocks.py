@@ -10,8 +10,8 @@ import pytest
 
 from usercache.backends.memory import MemoryBackend
 from usercache.clocks import boot_time
-from usercache.tracking.cache import ClientCache
-from usercache.tracking.listener import Listener
+from usercache.l1.cache import ClientCache
+from usercache.l1.listener import Listener
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python has no such clock")

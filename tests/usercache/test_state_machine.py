@@ -38,13 +38,13 @@ from usercache.backends.resilient import ResilientBackend
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.keys import RECORD, record_key
+from usercache.l1.cache import ClientCache
+from usercache.l1.listener import SILENCE_SECONDS
 from usercache.lookup import Store
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
 from usercache.orm.outbox import drain
 from usercache.runtime import RUNTIME, get_store
-from usercache.tracking.cache import ClientCache
-from usercache.tracking.listener import SILENCE_SECONDS
 from usercache.users import get_user_by_id, invalidate_user
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

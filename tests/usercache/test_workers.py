@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from tests.counting import counted_events, counts, counts_of
 from tests.waiting import WAIT_SECONDS, wait_until
+from usercache.l1.listener import Listener
 from usercache.lookup import Store
 from usercache.observability import audit
 from usercache.observability.audit import Sample
@@ -17,7 +18,6 @@ from usercache.observability.metrics.flusher import Flusher
 from usercache.observability.metrics.recorder import Recorder
 from usercache.observability.observers import observers_of
 from usercache.runtime import RUNTIME, Service, get_store
-from usercache.tracking.listener import Listener
 from usercache.workers import Worker
 
 UNEXPECTED = "errors_unexpected_ZeroDivisionError"

@@ -21,8 +21,7 @@ such messages raises, and waits for the rest of a message while bytes arrive; th
 import ssl
 from collections import deque
 from collections.abc import Generator, Iterator
-from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from redis import ConnectionPool
 from redis._parsers.base import BaseParser
@@ -31,6 +30,7 @@ from redis.exceptions import InvalidResponse, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from usercache.backends.redis import tracking_command
+from usercache.l1.listener import Answer, Changes
 
 RESP3: Final = 3
 """The version of Redis' protocol that has messages between the answers."""
@@ -42,19 +42,7 @@ KEYS_AT_ONCE: Final = 1_000
 """Keys of one message that are passed on together: it may have millions."""
 _NOTHING_YET: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _CRLF: Final = b"\r\n"
-
-
-class Changes(NamedTuple):
-    """Changes that Redis reports: the keys, None for all of them."""
-
-    keys: list[str] | None
-
-
-class Answer(Enum):
-    """The answers to our commands."""
-
-    TRACKING = b"+OK"
-    HEARTBEAT = b":"
+_BEGINNINGS: Final = {Answer.TRACKING: b"+OK", Answer.HEARTBEAT: b":"}
 
 
 class TrackingConnection:
@@ -193,7 +181,7 @@ class TrackingConnection:
             text = head[1:].decode(errors="replace")
             raise BaseParser.parse_error(text)  # type: ignore[no-untyped-call]  # redis-py's
         answer = self._awaited.popleft() if self._awaited else None
-        if answer is None or not head.startswith(answer.value):
+        if answer is None or not head.startswith(_BEGINNINGS[answer]):
             raise InvalidResponse(f"{head!r} is no answer to {answer}.")
         return answer
 

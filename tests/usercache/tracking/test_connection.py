@@ -11,12 +11,9 @@ from redis.connection import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoPermissionError, ReadOnlyError, RedisError
 
-from usercache.tracking.connection import (
-    KEYS_AT_ONCE,
-    Changes,
-    TrackingConnection,
-)
-from usercache.tracking.connection import Answer as Answered
+from usercache.l1.listener import Answer as Answered
+from usercache.l1.listener import Changes
+from usercache.tracking.connection import KEYS_AT_ONCE, TrackingConnection
 
 PREFIX = "hmb:1:"
 TRACKED = b"+OK\r\n"

@@ -22,10 +22,10 @@ from tests.waiting import wait_until
 from usercache.backends.base import new_token
 from usercache.codec import Values, get_codec
 from usercache.conf import conf
+from usercache.l1.cache import ClientCache
+from usercache.l1.listener import Listener
 from usercache.lookup import Lookup, Store
 from usercache.runtime import RUNTIME, Runtime, get_store
-from usercache.tracking.cache import ClientCache
-from usercache.tracking.listener import Listener
 
 pytestmark = pytest.mark.redis
 
@@ -227,7 +227,7 @@ def test_lost_line_is_told_and_replaced(
         wait_until(lambda: tracking_clients(redis_client) not in others, "there is another line")  # noqa: B023  # at once
         wait_until(lambda: l1_of(own_store).is_used, "it is told on it")
         assert counts(own_store)["errors_listening_ConnectionError"] == losses
-    said = [r for r in caplog.records if r.name == "usercache.tracking.listener"]
+    said = [r for r in caplog.records if r.name == "usercache.l1.listener"]
     assert [record.levelno for record in said] == [logging.WARNING] * 2
     warm(own_store)
     redis_client.delete(FULL_KEY)

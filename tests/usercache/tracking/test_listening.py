@@ -14,17 +14,17 @@ import pytest
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.clocks import Clock
 from tests.counting import counted_events, counts_of
 from tests.waiting import wait_until
 from usercache.backends.redis import RedisBackend
 from usercache.codec import Record
+from usercache.l1.cache import ClientCache
+from usercache.l1.listener import Answer, Changes, Heartbeat, Listener
 from usercache.runtime import get_store
-from usercache.tracking.cache import ClientCache
-from usercache.tracking.connection import Answer, Changes, TrackingConnection
-from usercache.tracking.listener import Heartbeat, Listener, are_current, connect, extend
+from usercache.tracking.connection import TrackingConnection
+from usercache.tracking.listener import are_current, connect, extend
 
 KEY, OTHER = "user:id:7", "user:id:8"
 RECORD = Record((7, "alice@example.com"), 1)
@@ -108,6 +108,7 @@ class World:
             self.events,
             connect=self.connect,
             are_current=lambda _connections: self.are_current,
+            errors=(RedisError,),
             is_wanted=lambda: self.is_wanted,
             clock=self.clock,
         )
@@ -159,7 +160,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Give a world whose listener connects again at once."""
-    monkeypatch.setattr("usercache.tracking.listener.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("usercache.l1.listener.PAUSE_SECONDS", 0.0)
     world = World()
     yield world
     world.listener.end()
@@ -311,7 +312,7 @@ def test_losses_are_counted_each_and_logged_once(
     """Until there was a sign of life: then the next loss is news."""
 
     def said() -> int:
-        return len([r for r in caplog.records if r.name == "usercache.tracking.listener"])
+        return len([r for r in caplog.records if r.name == "usercache.l1.listener"])
 
     for _ in range(3):
         [connection] = world.listen()
@@ -347,7 +348,7 @@ class Pauses(threading.Event):
 
 def test_tries_are_a_pause_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between half of it and all of it, at random, so that processes don't come in step."""
-    monkeypatch.setattr("usercache.tracking.listener.PAUSE_SECONDS", 8.0)
+    monkeypatch.setattr("usercache.l1.listener.PAUSE_SECONDS", 8.0)
     pauses = world.listener._worker.ended = Pauses()
     world.connection_count, world.fault = 0, RedisConnectionError("nobody there")
     world.listener.start()
@@ -567,7 +568,7 @@ class TestHeart:
         assert not is_due(heartbeat)
         clock.now += 1
         assert heartbeat.seconds_to_wait == 0
-        with pytest.raises(RedisTimeoutError):
+        with pytest.raises(TimeoutError):
             assert is_due(heartbeat)
 
 

@@ -16,9 +16,8 @@ from tests.clocks import Clock
 from tests.sizes import sizes
 from tests.usercache.stepping import Actor, gate, play, some_schedules
 from usercache.codec import Record
-from usercache.tracking.cache import ClientCache
-from usercache.tracking.connection import Changes
-from usercache.tracking.listener import Listener
+from usercache.l1.cache import ClientCache
+from usercache.l1.listener import Changes, Listener
 
 KEY = "user:id:7"
 SEED = 20_261_124

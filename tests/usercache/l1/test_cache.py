@@ -8,7 +8,7 @@ import pytest
 
 from tests.clocks import Clock
 from usercache.codec import Record
-from usercache.tracking.cache import STRIPES, ClientCache
+from usercache.l1.cache import STRIPES, ClientCache
 
 KEY, OTHER = "user:id:7", "user:id:8"
 POINTER = "user:username:alice"
