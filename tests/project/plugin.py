@@ -18,6 +18,7 @@ OF_ROOMS: Final = (
     "usercache.observability",
     "usercache.permissions",
     "usercache.redis_topologies",
+    "usercache.rest_framework",
     "usercache.tracking",
     "drf_spectacular",
     "jwt",

@@ -1,0 +1,1 @@
+"""Tests of cached users in the responses of Django REST framework."""

@@ -1,0 +1,1 @@
+"""Cached users in the responses of Django REST framework."""
