@@ -74,9 +74,14 @@ def test_interrupted_before_the_answer(
     assert [backend.get(key) for key in ("b", "a", "b")] == [b"b", b"a", b"b"]
 
 
-# Sockets that an interruption has taken out of everybody's hands are closed by the collector.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def collecting_sockets(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that loses connections: the collector closes their sockets, in any order."""
+    for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+        test = pytest.mark.filterwarnings(f"ignore::{warning}")(test)
+    return test
+
+
+@collecting_sockets
 @by_each_operation
 def test_interrupted_at_any_moment(
     operation: Callable[[RedisBackend], object], backend: RedisBackend
@@ -104,6 +109,7 @@ def test_interrupted_at_any_moment(
     assert interrupted
 
 
+@collecting_sockets
 def test_lost_connections_are_made_up_for(backend: RedisBackend) -> None:
     """As often as a caller is ended before it could give one back; those in use stay counted."""
     pool = backend.client.connection_pool
