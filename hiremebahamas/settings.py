@@ -154,6 +154,7 @@ for _name in (
     "USERCACHE_TTL_JITTER",
     "USERCACHE_METRICS_FLUSH_SECONDS",
     "USERCACHE_AUDIT_SHARE",
+    "USERCACHE_SHADOW_SHARE",
 ):
     if env.ENVIRON.get(_name):
         globals()[_name] = read_float(_name, 0.0)

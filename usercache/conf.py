@@ -121,6 +121,9 @@ class Conf:
     """The networks, as in `10.0.0.0/8`, that may read the metrics without a token."""
     USERCACHE_AUDIT_SHARE = Setting(0.001, 0, 1, "of the hits")
     """The part of the hits that are compared with the database a moment later."""
+    USERCACHE_SHADOW_SHARE = Setting(0.0, 0, 1, "of these look-ups")
+    """The part of the look-ups of users kept out by `manage.py usercache` whose answer is compared
+    with the cache's."""
     USERCACHE_TRACING = Setting(default=False)
     """Whether each look-up is an OpenTelemetry span; needs opentelemetry-api."""
 

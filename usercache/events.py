@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from usercache.codec import Record
+    from usercache.codec import Record, Values
     from usercache.lookup import Lookup
 
 # How a look-up was answered.
@@ -42,6 +42,9 @@ class Observer:
     ) -> None:
         """Hear which record answered a look-up of a single user."""
 
+    def note_unserved(self, lookup: "Lookup", row: "Values | None") -> None:
+        """Hear how the database answered for a single user that the switch keeps out."""
+
     def count(self, name: str, by: int) -> None:
         """Hear that something happened so many times."""
 
@@ -54,6 +57,7 @@ class Events:
         self.observers: tuple[Observer, ...] = ()
         self._lookups: tuple[Callable[[str, float, str], None], ...] = ()
         self._hits: tuple[Callable[[str, str, Record, Callable[[], Lookup]], None], ...] = ()
+        self._unserved: tuple[Callable[[Lookup, Values | None], None], ...] = ()
         self._counts: tuple[Callable[[str, int], None], ...] = ()
 
     def subscribe(self, observer: Observer) -> None:
@@ -64,6 +68,8 @@ class Events:
             self._lookups += (observer.note_lookup,)
         if kind.note_hit is not Observer.note_hit:
             self._hits += (observer.note_hit,)
+        if kind.note_unserved is not Observer.note_unserved:
+            self._unserved += (observer.note_unserved,)
         if kind.count is not Observer.count:
             self._counts += (observer.count,)
 
@@ -78,6 +84,11 @@ class Events:
         """See `Observer.note_hit`."""
         for note in self._hits:
             note(backend, key, record, lookup)
+
+    def note_unserved(self, lookup: "Lookup", row: "Values | None") -> None:
+        """See `Observer.note_unserved`."""
+        for note in self._unserved:
+            note(lookup, row)
 
     def count(self, name: str, by: int = 1) -> None:
         """See `Observer.count`; zero isn't told."""

@@ -177,7 +177,9 @@ class Store:
         whose rows may never be committed) never waits and writes nothing.
         """
         if not self._serves(lookup.key):
-            return self._load(lookup)
+            row = self._load(lookup)
+            self.events.note_unserved(lookup, row)
+            return row
         versions = self._snapshot_versions([lookup.key])
         return self._first_answer(
             lambda backend: self._read_through(backend, lookup, versions),

@@ -20,8 +20,8 @@ REQUIRED: Final = {
     "DATABASE_URL": "as in postgres://user:password@host/name",
 }
 
-# The audit and the metrics flusher; the tracking connection is in no pool.
-USERCACHE_THREADS: Final = 2
+# The audit, the shadow and the metrics flusher; the tracking connection is in no pool.
+USERCACHE_THREADS: Final = 3
 TRACKING_CONNECTIONS: Final = 1
 
 

@@ -25,7 +25,7 @@ from rest_framework_simplejwt.settings import api_settings as jwt_settings
 from accounts.managers import UserManager
 from tests.usercache.key_types import KEY_TYPES
 from tests.users import User
-from usercache.checks.backends import check_aliases, check_vendor
+from usercache.checks.backends import check_aliases, check_shadow, check_vendor
 from usercache.checks.exposure import check_exposure
 from usercache.checks.whitelist import SECRET_NAMES, check_key
 from usercache.conf import SETTINGS, conf
@@ -214,6 +214,18 @@ def test_requests_that_are_transactions(monkeypatch: pytest.MonkeyPatch) -> None
     """ATOMIC_REQUESTS would make every request a miss."""
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
     assert ids() == ["usercache.E015"]
+
+
+def test_shadow_without_what_it_needs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the switch that keeps users out nor the comparison exists without them."""
+    settings.USERCACHE_SHADOW_SHARE = 0.1
+    assert check_shadow() == []
+    settings.USERCACHE_REDIS_ALIAS = ""
+    assert [message.id for message in check_shadow()] == ["usercache.W061"]
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != "usercache.observability")
+    assert [message.id for message in check_shadow()] == ["usercache.W061"] * 2
+    settings.USERCACHE_SHADOW_SHARE = 0.0
+    assert check_shadow() == []
 
 
 def test_manager_that_announces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

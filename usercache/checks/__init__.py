@@ -24,6 +24,7 @@ ALL: Final[tuple[Check, ...]] = (
             rows.check_managers,
             rows.check_tenants,
             backends.check_aliases,
+            backends.check_shadow,
             backends.check_databases,
             backends.check_listen_alias,
             backends.check_vendor,

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
@@ -12,6 +13,7 @@ from django.db import connections
 from usercache.conf import conf
 from usercache.orm.outbox import get_alias
 
+OBSERVABILITY: Final = "usercache.observability"
 TESTED_VENDORS: Final = ("postgresql", "sqlite")
 
 
@@ -38,6 +40,28 @@ def check_aliases(**_kwargs: Any) -> list[CheckMessage]:
             return [*messages, Error(said, hint, id="usercache.E011")]
         messages += check_redis_alias(shared)
     return messages
+
+
+def check_shadow(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that there is what shadow mode needs, where it is asked for (W061)."""
+    if not conf.USERCACHE_SHADOW_SHARE:
+        return []
+    needed = {
+        "Redis, in which `manage.py usercache` keeps users out of the cache": bool(
+            conf.USERCACHE_REDIS_ALIAS
+        ),
+        "the app usercache.observability, which compares": apps.is_installed(OBSERVABILITY),
+    }
+    return [
+        CheckWarning(
+            f"USERCACHE_SHADOW_SHARE has no effect without {what}.",
+            hint="Set USERCACHE_REDIS_ALIAS and add the app to INSTALLED_APPS, or leave the "
+            "setting out.",
+            id="usercache.W061",
+        )
+        for what, is_there in needed.items()
+        if not is_there
+    ]
 
 
 def check_databases(**_kwargs: Any) -> list[CheckMessage]:

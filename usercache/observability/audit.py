@@ -74,9 +74,8 @@ class Audit(Observer):
         self._samples: SimpleQueue[tuple[float, Sample] | None] = SimpleQueue()
 
     def start(self) -> None:
-        """Start the thread, unless nothing is drawn; raises `RuntimeError` where there is none."""
-        if self.share:
-            self._worker.start()
+        """Start the thread; raises `RuntimeError` where there can't be one."""
+        self._worker.start()
 
     def draws(self) -> bool:
         """Return whether to compare this hit; 0.1 us."""
@@ -122,7 +121,7 @@ class Audit(Observer):
 
     def _judge(self, sample: Sample) -> str | None:
         row, served = sample.lookup.load(), sample.record
-        if _is_same(sample, row):
+        if is_same(sample.lookup, sample.record, row):
             return metrics.AUDIT_CHECKED
         backend, record = self._look_again(sample.lookup)
         if (backend == MEMORY) != (sample.backend == MEMORY):
@@ -173,9 +172,10 @@ class Audit(Observer):
                 self._samples.put((time.monotonic() + DELAY_SECONDS, suspect))
 
 
-def _is_same(sample: Sample, row: Values | None) -> bool:
-    key, codec = sample.lookup.key, sample.lookup.codec
-    values = map(codec.comparable, (row, sample.record.values))
+def is_same(lookup: Lookup, record: Record, row: Values | None) -> bool:
+    """Return whether a record is what the row would be cached as."""
+    key, codec = lookup.key, lookup.codec
+    values = map(codec.comparable, (row, record.values))
     ours, served = (codec.encode(key, compared, 0) for compared in values)
     return ours == served
 

@@ -1,4 +1,4 @@
-"""What observes the store of this process: the recorder, the audit, and tracing."""
+"""What observes the store of this process: the recorder, the audit, the shadow, and tracing."""
 
 import os
 import random
@@ -17,6 +17,7 @@ from usercache.observability.metrics.flusher import Flusher
 from usercache.observability.metrics.recorder import Recorder
 from usercache.observability.metrics.state import ProcessState, kind_of
 from usercache.observability.metrics.store import MetricsStore
+from usercache.observability.shadow import Shadow
 from usercache.runtime import Service, get_store
 
 try:
@@ -59,6 +60,7 @@ class Observers(Observer):
 
     recorder: Recorder
     audit: Audit
+    shadow: Shadow
     metrics_store: MetricsStore | None  # None without Redis: the metrics are this process's alone
 
 
@@ -66,16 +68,26 @@ def observe(store: Store) -> Iterable[Service]:
     """Observe a store; see `usercache.runtime.Extension`."""
     recorder = Recorder()
     audit = Audit(conf.USERCACHE_AUDIT_SHARE, recorder, store, random.random)
+    # Without Redis there is no switch that keeps users out.
+    shadow_share = 0.0 if store.redis is None else conf.USERCACHE_SHADOW_SHARE
+    shadow = Shadow(shadow_share, recorder, audit, store, random.random)
     metrics_store = None if store.redis is None else MetricsStore(store.redis)
     store.events.subscribe(recorder)
     if audit.share:
         store.events.subscribe(audit)
+    if shadow.share:
+        store.events.subscribe(shadow)
     if conf.USERCACHE_TRACING and can_trace():
         store.events.subscribe(Tracer())
-    store.events.subscribe(Observers(recorder, audit, metrics_store))
+    store.events.subscribe(Observers(recorder, audit, shadow, metrics_store))
     describe = _describer(store, recorder.token)
     flush_seconds, note_error = conf.USERCACHE_METRICS_FLUSH_SECONDS, store.events.note_unexpected
-    return [audit, Flusher(recorder, metrics_store, describe, flush_seconds, note_error)]
+    flusher = Flusher(recorder, metrics_store, describe, flush_seconds, note_error)
+    return [
+        *([audit] if audit.share or shadow.share else ()),
+        *([shadow] if shadow.share else ()),
+        flusher,
+    ]
 
 
 def observers_of(store: Store | None = None) -> Observers:

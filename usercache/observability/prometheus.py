@@ -87,6 +87,10 @@ def _collect_state(snapshot: Snapshot) -> Iterator[Metric]:
         outbox_waiting=("Invalidations that Redis hasn't heard of.", outbox.waiting),
         outbox_oldest_seconds=("How long the oldest waits.", oldest_seconds),
         audit_share=("The part of hits that is compared with the database.", audit.share),
+        shadow_share=(
+            "The part of the database's look-ups that the cache repeats.",
+            audit.shadow_share,
+        ),
         audit_consistency_ratio=(
             "The part of all hits ever that is true at least, with 95 % confidence.",
             audit.consistency,

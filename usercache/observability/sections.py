@@ -186,7 +186,7 @@ def _notes(snapshot: Snapshot) -> Iterator[Row]:
 
 def _describe_consistency(audit: AuditState) -> Row:
     part, tone = audit.consistency, Tone.BAD.when(audit.mismatched)
-    if not audit.share:
+    if not (audit.share or audit.shadow_share):
         return Row("Consistency", NOTHING, note="the audit is off")
     if part is None or audit.checked_ever < FEWEST_COMPARISONS:
         few = f"{audit.checked_ever:,} of {FEWEST_COMPARISONS} comparisons"
@@ -223,7 +223,12 @@ def _lookups(snapshot: Snapshot) -> Iterator[Row]:
 
 def _consistency(snapshot: Snapshot) -> Iterator[Row]:
     audit, outbox = snapshot.audit, snapshot.outbox
-    if audit.share:
+    if audit.shadow_share:
+        repeated = audit.shadow_hits + audit.shadow_misses
+        note = f"{audit.shadow_share * 100:g}% of the database's look-ups"
+        yield Row("In shadow", f"{repeated:,}", note=note)
+        yield _share("  would be hits", audit.shadow_hits, repeated)
+    if audit.share or audit.shadow_share:
         yield Row("Compared", f"{audit.checked:,}", note=f"{audit.share * 100:g}% of all hits")
         yield Row("Mismatched", f"{audit.mismatched:,}", tone=Tone.BAD.when(audit.mismatched))
         if audit.mismatched:

@@ -25,7 +25,7 @@ from usercache.observability.metrics.state import ProcessState, RedisState
 from usercache.observability.metrics.store import Reading
 from usercache.observability.metrics.table import COUNTERS
 from usercache.observability.metrics.time_buckets import Latency, TimeBucket, add_up, start_of
-from usercache.observability.observers import observers_of
+from usercache.observability.observers import Observers, observers_of
 from usercache.observability.status import NO_REDIS, Status, check_outbox, judge
 from usercache.orm.outbox import Backlog, get_backlog
 from usercache.runtime import get_store
@@ -91,6 +91,9 @@ class AuditState:
     worst_age_seconds: float  # the largest age of a mismatch, which can't have been stale longer
     checked_ever: int
     mismatched_ever: int
+    shadow_share: float  # of the look-ups of users kept out of the cache; see Note [Shadow mode]
+    shadow_hits: int  # of these: the cache would have answered
+    shadow_misses: int
     consistency: float | None
     """The part of all hits ever that is true, with 95 % confidence at least; None before the first.
 
@@ -234,7 +237,7 @@ def take_snapshot(
         redis=None if reading is None else reading.redis,
         breaker=_describe_breaker(store),
         outbox=_ask_outbox(get_backlog, store),
-        audit=_describe_audit(observers_of(store).audit.share, whole, totals.counts),
+        audit=_describe_audit(observers_of(store), whole, totals.counts),
         processes=() if reading is None else tuple(reading.processes),
         foreign_metrics=0 if reading is None else reading.foreign,
         served_percent=store.served_percent,
@@ -315,10 +318,10 @@ def _describe_point(start: int, span: int, now: float, bucket: TimeBucket | None
     )
 
 
-def _describe_audit(share: float, whole: TimeBucket, ever: Counter[str]) -> AuditState:
+def _describe_audit(observers: Observers, whole: TimeBucket, ever: Counter[str]) -> AuditState:
     checked_ever, mismatched_ever = ever[metrics.AUDIT_CHECKED], ever[metrics.AUDIT_MISMATCHED]
     return AuditState(
-        share=share,
+        share=observers.audit.share,
         checked=whole.counts[metrics.AUDIT_CHECKED],
         mismatched=whole.counts[metrics.AUDIT_MISMATCHED],
         explained=whole.counts[metrics.AUDIT_EXPLAINED],
@@ -326,6 +329,9 @@ def _describe_audit(share: float, whole: TimeBucket, ever: Counter[str]) -> Audi
         worst_age_seconds=whole.maxima[metrics.AUDIT_WORST_MS] / MILLISECONDS,
         checked_ever=checked_ever,
         mismatched_ever=mismatched_ever,
+        shadow_share=observers.shadow.share,
+        shadow_hits=whole.counts[metrics.SHADOW_HITS],
+        shadow_misses=whole.counts[metrics.SHADOW_MISSES],
         consistency=bound_consistency(checked_ever, mismatched_ever),
     )
 

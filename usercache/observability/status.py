@@ -74,7 +74,7 @@ def judge(snapshot: "Snapshot") -> tuple[Status, tuple[str, ...]]:
     reasons = (
         *_check_counts(counts, {metrics.AUDIT_MISMATCHED: MISMATCHED}),
         *check_outbox(snapshot.outbox),
-        *([] if snapshot.served_percent else [SWITCHED_OFF]),
+        *([] if snapshot.served_percent or snapshot.audit.shadow_share else [SWITCHED_OFF]),
         *_check_processes(snapshot.processes),
         *_check_counts(counts, {events.UNREADABLE_PREFIX + "signature": FORGED}),
         *([FOREIGN.format(foreign)] if foreign else ()),

@@ -35,6 +35,8 @@ AUDITED: Final = {
     metrics.AUDIT_MISMATCHED: Metric("Compared hits that were stale."),
     metrics.AUDIT_EXPLAINED: Metric("Compared hits that a write explains."),
     metrics.AUDIT_UNDECIDED: Metric("Hits that could not be compared."),
+    metrics.SHADOW_HITS: Metric("Look-ups of the database's that the cache would have answered."),
+    metrics.SHADOW_MISSES: Metric("Look-ups of the database's that the cache would have missed."),
 }
 """Likewise; their rows and their JSON are the audit's."""
 OF_REDIS: Final = {
