@@ -57,9 +57,9 @@ def test_each_thread_needs_a_connection_to_redis() -> None:
     """And usercache's own three; an exhausted pool would pass for a failed Redis."""
     connections = preparation.redis_connections()
     assert connections is not None
-    check_settings(OPTIONS._replace(threads=connections - 2))
+    check_settings(OPTIONS._replace(threads=connections - 3))
     with pytest.raises(NotReadyError, match="USERCACHE_REDIS_MAX_CONNECTIONS is"):
-        check_settings(OPTIONS._replace(threads=connections - 1))
+        check_settings(OPTIONS._replace(threads=connections - 2))
 
 
 @pytest.mark.django_db
