@@ -3,7 +3,7 @@
 import math
 
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 
 
 class Unauthorized(APIException):
@@ -47,6 +47,20 @@ class AccountGone(Unauthorized):
 
     default_detail = "This account is not active."
     default_code = "user_inactive"
+
+
+class InvalidApiKey(AuthenticationFailed):
+    """Not a key of ours, expired, revoked, or of a user who isn't active: it doesn't say which."""
+
+    default_detail = "This API key is not valid. It may be mistyped, expired or revoked."
+    default_code = "api_key_not_valid"
+
+
+class OutOfScope(PermissionDenied):
+    """The API key may only read."""
+
+    default_detail = "This API key may only read. Use one with the scope `write`."
+    default_code = "out_of_scope"
 
 
 class RequestTooLarge(APIException):

@@ -32,7 +32,8 @@ This works once, within {minutes} minutes. If it wasn't you, ignore this message
 """
 NOTICE: Final = """{what}
 
-If it wasn't you, choose a new password at once, which ends every session.
+If it wasn't you, choose a new password at once, which ends every session
+and API key.
 """
 
 

@@ -76,6 +76,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # The sessions that ended within an access token's life: id and end, alternating. In the cached
     # record, so that their tokens are refused without a query; see Note [Ended sessions].
     ended_sessions = models.TextField(default="", db_default="", blank=True, editable=False)
+    # The ids of the API keys that weren't revoked; see Note [API keys].
+    live_keys = models.TextField(default="", db_default="", blank=True, editable=False)
 
     objects = UserManager()
 

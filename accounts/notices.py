@@ -8,6 +8,8 @@ from django.db import transaction
 from accounts import mailer
 
 PASSWORD_CHANGED: Final = "Your password was changed"  # noqa: S105  # a subject
+KEY_CREATED: Final = "An API key was made for your account"
+KEY_REVOKED: Final = "An API key of your account was revoked"
 EMAIL_CHANGED: Final = "The email address of your account was changed"
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path, register_converter
 
+from accounts.api_keys.urls import urlpatterns as api_keys
 from accounts.converters import UserIdConverter
 from accounts.views import directory, profile, recovery, sessions
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("auth/verify-email", recovery.VerificationView.as_view(), name="verify-email"),
     path("auth/change-email", recovery.EmailChangeView.as_view(), name="change-email"),
     path("auth/confirm-email", recovery.EmailConfirmationView.as_view(), name="confirm-email"),
+    *api_keys,
     path("auth/account", profile.AccountView.as_view(), name="account"),
     path("users", directory.DirectoryView.as_view(), name="users"),
     path("users/lookup", directory.LookupView.as_view(), name="lookup"),

@@ -30,6 +30,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
+    "accounts.api_keys",
     "usercache",
     "usercache.auth",
     "usercache.permissions",
@@ -139,6 +140,7 @@ USERCACHE_FIELDS = (
     "is_superuser",
     "token_version",
     "ended_sessions",
+    "live_keys",
 )
 # The views load the row of what they change, locked.
 USERCACHE_READ_ONLY_USERS = True
@@ -201,6 +203,8 @@ AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
 # A session ends so long after its last refresh, and so long after its log-in.
 AUTH_SESSION_IDLE_SECONDS = read_int("AUTH_SESSION_IDLE_SECONDS", 14 * DAY_SECONDS, low=1)
 AUTH_SESSION_LONGEST_SECONDS = read_int("AUTH_SESSION_LONGEST_SECONDS", 90 * DAY_SECONDS, low=1)
+# An API key lives no longer than this.
+AUTH_API_KEY_LONGEST_DAYS = read_int("AUTH_API_KEY_LONGEST_DAYS", 365, low=1, high=3650)
 # How many in how many seconds: by address, by account, and by the pair of both. A whole company may
 # have one address.
 AUTH_LIMITS = read_rates(
@@ -211,6 +215,8 @@ AUTH_LIMITS = read_rates(
         "register": {"address": (60, 3600)},
         # Changing the password, closing the account: what asks for the password once more.
         "password": {"address": (60, 300), "account": (10, 300)},
+        # A key that this process doesn't know yet, good or not.
+        "key": {"address": (600, 60)},
         # What makes us send a message, and what comes back from one.
         "mail": {"address": (20, 3600), "account": (5, 3600)},
         "confirm": {"address": (60, 300)},
@@ -272,6 +278,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
         {"name": "Recovery", "description": "What leads through a user's mailbox."},
         {"name": "Account", "description": "A user's own account."},
+        {"name": "API keys", "description": "How programs sign in as a user."},
         {"name": "Directory", "description": "What users see of each other."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -109,9 +109,11 @@ def _is_utf8(content_type: str) -> bool:
 def _find_application() -> "WSGIApplication":
     if not settings.USERCACHE_FORWARD_SIGNING_KEY:
         return checked_application
-    from usercache.auth.forward import ForwardAuth  # noqa: PLC0415  # after Django is set up
+    # After Django is set up.
+    from accounts.api_keys.authentication import find_forwarded_user  # noqa: PLC0415
+    from usercache.auth.forward import ForwardAuth  # noqa: PLC0415
 
-    return ForwardAuth(checked_application)
+    return ForwardAuth(checked_application, others=[find_forwarded_user])
 
 
 application = _find_application()

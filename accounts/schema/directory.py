@@ -1,5 +1,6 @@
 """The operations on other people's profiles."""
 
+from functools import partial
 from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
@@ -13,6 +14,7 @@ from accounts.schema.refusals import BUSY, NO_SUCH_USER, NOT_FOR_EVERYBODY, TOO_
 from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
 
 TAG: Final = "Directory"
+keyed_operation: Final = partial(operation, takes_keys=True)
 USER_ID: Final = OpenApiParameter(
     "user_id",
     {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
@@ -26,7 +28,7 @@ PROFILES: Final = (
     OpenApiExample("For oneself and admins", CONTACT_PROFILE, response_only=True),
 )
 
-LIST_USERS: Final = operation(
+LIST_USERS: Final = keyed_operation(
     "list_users",
     TAG,
     "Search the directory",
@@ -48,7 +50,7 @@ LIST_USERS: Final = operation(
     answer=Answer("The page; an empty one behind the last.", ProfilePageSerializer),
 )
 
-GET_USER: Final = operation(
+GET_USER: Final = keyed_operation(
     "get_user",
     TAG,
     "Read a profile",
@@ -58,7 +60,7 @@ GET_USER: Final = operation(
     answer=PROFILE,
 )
 
-LOOK_UP_USER: Final = operation(
+LOOK_UP_USER: Final = keyed_operation(
     "look_up_user",
     TAG,
     "Find a profile by username",

@@ -8,7 +8,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from accounts.schema.refusals import (
     NOT_ACCEPTABLE,
     TOO_LARGE,
+    TOO_MANY_ATTEMPTS,
     UNAUTHENTICATED,
+    UNAUTHENTICATED_OR_KEY,
     UNAVAILABLE,
     Refusal,
     Responses,
@@ -70,10 +72,12 @@ def operation(
     body: Body | None = None,
     parameters: Parameters = NO_PARAMETERS,
     is_open: bool = False,
+    takes_keys: bool = False,
 ) -> Callable[[View], View]:
     """Return the decorator that describes a view's method.
 
-    `refusals` are the errors of this operation alone. Unless `is_open`, it wants an access token.
+    `refusals` are the errors of this operation alone. Unless `is_open`, it wants an access token,
+    or an API key if it `takes_keys`.
     """
     extras: dict[str, Any] = {"request": None}
     responses = {answer.status_code: OpenApiResponse(answer.serializer, answer.description)}
@@ -81,6 +85,8 @@ def operation(
     examples = list(parameters.examples)
     if not is_open:
         responses |= UNAUTHENTICATED
+    if takes_keys:
+        responses |= UNAUTHENTICATED_OR_KEY | TOO_MANY_ATTEMPTS
     if parameters.described:
         extras["parameters"] = list(parameters.described)
     if parameters.errors:

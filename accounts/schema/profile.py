@@ -1,11 +1,12 @@
 """The operations on a user's own account."""
 
+from functools import partial
 from typing import Final
 
 from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
 from accounts.schema.operations import FORM, Answer, Body, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import BUSY, NOT_STORED, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import BUSY, NOT_STORED, OUT_OF_SCOPE, TOO_MANY_ATTEMPTS
 from accounts.serializers import (
     AccountClosingSerializer,
     AvatarUploadSerializer,
@@ -14,6 +15,7 @@ from accounts.serializers import (
 )
 
 TAG: Final = "Account"
+keyed_operation: Final = partial(operation, takes_keys=True)
 CHANGES: Final = Body(
     ProfileChangesSerializer,
     {"username": "grace", "occupation": "Chef", "bio": USER["bio"]},
@@ -24,40 +26,43 @@ CHANGES: Final = Body(
 )
 CHANGED: Final = Answer("The user with all changes.", UserSerializer, USER)
 
-GET_PROFILE: Final = operation(
+GET_PROFILE: Final = keyed_operation(
     "get_profile",
     TAG,
     "Read one's own user",
-    "Return the user whose access token this is.",
+    "Return the user whose access token or API key this is.",
     answer=Answer("The user.", UserSerializer, USER),
 )
 
-UPDATE_PROFILE: Final = operation(
+UPDATE_PROFILE: Final = keyed_operation(
     "update_profile",
     TAG,
     "Change one's profile",
     "Change the fields that are given; what is left out stays. An empty or null username or "
     "phone removes it.",
+    OUT_OF_SCOPE,
     body=CHANGES,
     answer=CHANGED,
 )
 
-PATCH_PROFILE: Final = operation(
+PATCH_PROFILE: Final = keyed_operation(
     "patch_profile",
     TAG,
     "Change one's profile, by PATCH",
     "Do what PUT does.",
+    OUT_OF_SCOPE,
     body=CHANGES,
     answer=CHANGED,
 )
 
-UPLOAD_AVATAR: Final = operation(
+UPLOAD_AVATAR: Final = keyed_operation(
     "upload_avatar",
     TAG,
     "Replace one's picture",
     "Send a JPEG, PNG or WebP of at most 5 MB. A JPEG may have 50 megapixels, a progressive one "
     "12, a PNG 5, or 4 with transparency, and a WebP 2. It is turned upright, made smaller and "
     "stored as WebP, in sRGB and without its metadata.",
+    OUT_OF_SCOPE,
     NOT_STORED,
     body=Body(
         AvatarUploadSerializer, None, {"file": ["Choose a JPEG, PNG or WebP picture."]}, FORM

@@ -12,8 +12,10 @@ from rest_framework.exceptions import APIException, NotAcceptable
 
 from accounts.errors import (
     Busy,
+    InvalidApiKey,
     InvalidCredentials,
     InvalidRefreshToken,
+    OutOfScope,
     RequestTooLarge,
     SessionEnded,
     StorageFull,
@@ -76,15 +78,26 @@ DEAD_REFRESH_TOKEN: Final = refuse(
     from_error(SessionEnded),
     from_error(TokenReused),
 )
-UNAUTHENTICATED: Final = refuse(
-    401,
-    "No access token, or one that is not good any more.",
+_BAD_TOKENS: Final = (
     Refusal("not_authenticated", "Authentication credentials were not provided."),
     Refusal("token_not_valid", "Given token not valid for any token type"),
     Refusal("token_revoked", "The token was revoked; log in again."),
     from_error(SessionEnded),
     Refusal("user_inactive", "User is inactive"),
     Refusal("user_not_found", "User not found"),
+)
+UNAUTHENTICATED: Final = refuse(
+    401, "No access token, or one that is not good any more.", *_BAD_TOKENS
+)
+UNAUTHENTICATED_OR_KEY: Final = refuse(
+    401,
+    "No access token or API key, or one that is not good any more.",
+    *_BAD_TOKENS,
+    from_error(InvalidApiKey),
+)
+OUT_OF_SCOPE: Final = refuse(403, "The API key may only read.", from_error(OutOfScope))
+NO_SUCH_KEY: Final = refuse(
+    404, "No such API key of one's own.", Refusal("not_found", "There is no such API key.")
 )
 NOT_FOR_EVERYBODY: Final = refuse(
     403,

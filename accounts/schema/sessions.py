@@ -50,6 +50,7 @@ SESSION_ID: Final = OpenApiParameter(
     examples=[OpenApiExample("Grace", SESSION["id"])],
 )
 open_operation: Final = partial(operation, is_open=True)
+keyed_operation: Final = partial(operation, takes_keys=True)
 
 REGISTER: Final = open_operation(
     "register",
@@ -145,10 +146,10 @@ END_SESSION: Final = operation(
     answer=Answer("The session is over.", None, status_code=204),
 )
 
-VERIFY: Final = operation(
+VERIFY: Final = keyed_operation(
     "verify",
     TAG,
-    "Check an access token",
-    "Say whose access token this is, if it is still good.",
+    "Check an access token or API key",
+    "Say whose it is, if it is still good.",
     answer=Answer("It is good.", VerificationSerializer, {"valid": True, "user_id": 7}),
 )

@@ -3,8 +3,8 @@
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.api_keys.access import KeyedView
 from accounts.directory import find_page, is_visible
 from accounts.limits import check_limit
 from accounts.models import User
@@ -31,7 +31,7 @@ LOOK_UPS = {
 }
 
 
-class DirectoryView(APIView):
+class DirectoryView(KeyedView):
     """`GET /users`."""
 
     @schema.LIST_USERS
@@ -51,7 +51,7 @@ class DirectoryView(APIView):
         return Response(ProfilePageSerializer(answer).data)
 
 
-class UserView(APIView):
+class UserView(KeyedView):
     """`GET /users/{id}`."""
 
     @schema.GET_USER
@@ -63,7 +63,7 @@ class UserView(APIView):
         return Response(_describe(user, with_contact=sees_contact))
 
 
-class LookupView(APIView):
+class LookupView(KeyedView):
     """`GET /users/lookup`."""
 
     @schema.LOOK_UP_USER

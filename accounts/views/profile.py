@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_keys.access import KeyedView
 from accounts.avatars import prepare_avatar
 from accounts.devices import get_device
 from accounts.limits import check_limit
@@ -22,7 +23,7 @@ from accounts.viewer import get_viewer
 from accounts.workload import slow_work
 
 
-class ProfileView(APIView):
+class ProfileView(KeyedView):
     """`GET`, `PUT` and `PATCH /auth/profile`."""
 
     @schema.GET_PROFILE
@@ -44,7 +45,7 @@ class ProfileView(APIView):
         return self.put(request)
 
 
-class AvatarView(APIView):
+class AvatarView(KeyedView):
     """`POST /auth/upload-avatar`."""
 
     parser_classes = (LimitedMultiPartParser,)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.administration import revoke_tokens
+from accounts.api_keys.access import KeyedView
 from accounts.devices import get_device
 from accounts.errors import InvalidRefreshToken
 from accounts.limits import check_limit
@@ -123,7 +124,7 @@ class SessionView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class VerifyView(APIView):
+class VerifyView(KeyedView):
     """`GET /auth/verify`."""
 
     @schema.VERIFY

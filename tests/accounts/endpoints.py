@@ -44,6 +44,8 @@ NEW_EMAIL = {"new_email": "alicia@example.com", "password": PASSWORD}
 RESET = {"token": "x", "new_password": NEW_PASSWORD}
 SESSION_ID = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
 TOKEN = {"refresh_token": "x.y.z"}
+KEY_ID = "5d0c7a9e31f24b68"
+KEY = {"name": "x", "scope": "read", "password": PASSWORD}
 
 ENDPOINTS = (
     Endpoint(
@@ -70,6 +72,9 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/verify-email"),
     Endpoint("POST", "/auth/change-email", NEW_EMAIL, frozenset(NEW_EMAIL)),
     Endpoint("POST", "/auth/confirm-email", {"token": "x"}, frozenset({"token"}), is_open=True),
+    Endpoint("GET", "/auth/api-keys"),
+    Endpoint("POST", "/auth/api-keys", KEY, frozenset({"name", "password"})),
+    Endpoint("DELETE", f"/auth/api-keys/{KEY_ID}"),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
     Endpoint("GET", "/users"),
     Endpoint("GET", "/users/1"),

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.administration import revoke_tokens
+from accounts.api_keys.services import create_key
 from accounts.errors import Busy, StorageFull, StorageUnavailable
 from accounts.limits import SCOPES
 from accounts.models import LoginSession, User
@@ -27,6 +28,9 @@ pytestmark = pytest.mark.django_db
 
 OPERATIONS = {operation.name: operation for operation in list_operations()}
 GUARDED = [operation for operation in OPERATIONS.values() if "security" in operation.description]
+KEYED = [
+    operation for operation in GUARDED if {"apiKeyAuth": []} in operation.description["security"]
+]
 TOO_MUCH = "x" * (6 * 1024 * 1024 + 1)
 LONGER_THAN_THE_GRACE = timedelta(minutes=2)
 
@@ -48,6 +52,7 @@ BAD_BODIES: dict[str, dict[str, str]] = {
     "close_account": {"password": "wrong"},
     "ask_for_reset": {"email": "grace"},
     "reset_password": {"token": "x", "new_password": NEW_PASSWORD},
+    "create_api_key": {"name": "Payroll export", "password": "wrong"},
     "change_email": {"new_email": "grace.albury@example.com", "password": "wrong"},
     "confirm_email": {"token": "x"},
 }
@@ -60,7 +65,7 @@ TAKEN = {
 }
 SLOW = (
     *("register", "login", "change_password", "close_account", "upload_avatar", "list_users"),
-    *("reset_password", "change_email"),
+    *("reset_password", "change_email", "create_api_key"),
 )
 
 # The operation, the status, the body.
@@ -97,7 +102,7 @@ class Offender:
     ) -> Answer:
         """Send a request, and return what comes back."""
         operation = OPERATIONS[name]
-        path = operation.path.format(user_id=1000, session_id=uuid.uuid4()) + query
+        path = operation.path.format(user_id=1000, session_id=uuid.uuid4(), key_id="x") + query
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
         text = body if isinstance(body, str) else json.dumps(body)
         response: Any = self.client.generic(operation.method, path, text, kind, **headers)
@@ -122,6 +127,7 @@ def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
     """Do what is wrong with one operation."""
     yield offender.offend("get_user")
     yield offender.offend("end_session")
+    yield offender.offend("revoke_api_key")
     yield offender.offend("look_up_user", query="?username=nobody")
     yield offender.offend("look_up_user", query="?email=bob@example.com")
     form = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nb\r\n--x--\r\n'
@@ -143,6 +149,17 @@ def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[An
             yield offender.offend(operation.name, HTTP_AUTHORIZATION=header)
 
 
+def offend_with_keys(offender: Offender, user: User) -> Iterator[Answer]:
+    """Come with an API key that is none, and write with one that may only read."""
+    _, key = create_key(
+        user_id=user.pk, password=PASSWORD, name="x", scope="read", expires_in_days=1
+    )
+    for operation in KEYED:
+        yield offender.offend(operation.name, HTTP_AUTHORIZATION="Api-Key x")
+        if operation.method != "GET":
+            yield offender.offend(operation.name, HTTP_AUTHORIZATION=f"Api-Key {key}")
+
+
 def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]:
     """Do what is limited more often than that."""
     once = dict.fromkeys(SCOPES, (1, 3600))
@@ -161,8 +178,12 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     yield offender.offend("ask_for_verification")
     for name in ("confirm_email", "reset_password", "confirm_email"):
         yield offender.offend(name, BAD_BODIES[name])
+    yield offender.offend("create_api_key", BAD_BODIES["create_api_key"])
     offender.offend("list_users")
     yield offender.offend("list_users")
+    offender.offend("verify", HTTP_AUTHORIZATION="Api-Key x")
+    for operation in KEYED:
+        yield offender.offend(operation.name, HTTP_AUTHORIZATION="Api-Key x")
 
 
 def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Settings) -> None:
@@ -179,6 +200,7 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
         *offend_with_bad_tokens(
             offender, ["x", revoked, token_of(charlie), nobody, pair.access_token]
         ),
+        *offend_with_keys(offender, alice),
         *offend_too_often(offender, settings),
     }
     assert answers == {answer for answer in shown() if answer[1] < 500}

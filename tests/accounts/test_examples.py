@@ -16,7 +16,15 @@ pytestmark = pytest.mark.django_db
 OPERATIONS = {operation.name: operation for operation in list_operations()}
 # What differs from run to run.
 VOLATILE = {"id", "user_id", "avatar_url", "created_at", "updated_at"}
-VOLATILE |= {"access_token", "refresh_token", "last_used_at", "expires_at", "address", "user_agent"}
+VOLATILE |= {
+    "access_token",
+    "refresh_token",
+    "last_used_at",
+    "expires_at",
+    "address",
+    "user_agent",
+    "key",
+}
 
 
 class Reader:
@@ -42,15 +50,17 @@ class Reader:
         body = body or next(list_examples(operation.description.get("requestBody", {})), None)
         if body and "refresh_token" in body:
             body = {"refresh_token": self.known["refresh_token"]}
-        [session] = self.known.get("results", [{}])
-        path = operation.path.format(user_id=self.known.get("id"), session_id=session.get("id"))
+        [listed] = self.known.get("results", [{}])
+        ids = dict.fromkeys(("session_id", "key_id"), listed.get("id"))
+        path = operation.path.format(user_id=self.known.get("id"), **ids)
         path += query
         response = getattr(self.client, operation.method.lower())(path, body, **options)
         answer = response.json() if response.content else {}
         described = operation.description["responses"][str(response.status_code)]
         examples = [acknowledge(example) for example in list_examples(described)] or [{}]
         assert acknowledge(answer) in examples or not example, name
-        self.known.update(answer | answer.get("user", {}))
+        known = {"results": [answer]} if "key" in answer else answer
+        self.known.update(known | answer.get("user", {}))
         self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.known['access_token']}")
         self.done.add(name)
 
@@ -83,6 +93,8 @@ def test_every_example_works() -> None:
         reader.do(name)
     reader.do("list_users", query="?search=chef")
     reader.do("look_up_user", query="?username=grace")
+    for name in ("create_api_key", "list_api_keys", "revoke_api_key"):
+        reader.do(name)
     for name in ("logout", "login", "end_sessions", "login", "change_password"):
         reader.do(name)
     reader.do("ask_for_verification")

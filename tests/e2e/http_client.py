@@ -24,11 +24,16 @@ class HttpClient:
     url: str
     token: str = ""
     agent: str = "tests"
+    scheme: str = "Bearer"
     timeout_seconds: float = 60.0
 
     def having(self, token: str) -> Self:
         """Return the same client with this access token."""
-        return replace(self, token=token)
+        return replace(self, token=token, scheme="Bearer")
+
+    def having_key(self, key: str) -> Self:
+        """Return the same client with this API key."""
+        return replace(self, token=key, scheme="Api-Key")
 
     def get(self, path: str) -> Answer:
         """Read."""
@@ -55,7 +60,7 @@ class HttpClient:
         self, method: str, path: str, data: bytes | Iterable[bytes] | None = None, kind: str = ""
     ) -> Answer:
         headers = {"User-Agent": self.agent, "Connection": "close"}
-        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= {"Authorization": f"{self.scheme} {self.token}"} if self.token else {}
         headers |= {"Content-Type": kind} if kind else {}
         address = urlsplit(self.url).netloc
         connection = http.client.HTTPConnection(address, timeout=self.timeout_seconds)

@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import LoginSession, User
+from tests.accounts.api_keys.program import make_program
 from tests.accounts.test_registration import USER_FIELDS
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.e2e.http_client import HttpClient
@@ -20,7 +21,7 @@ from usercache.keys import record_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version", "ended_sessions"}
+CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version", "ended_sessions", "live_keys"}
 
 
 @pytest.fixture
@@ -85,7 +86,11 @@ def test_no_secret_is_in_the_log_of_the_web_server(
     LoginSession.objects.all().delete()
     anybody.send("POST", "/auth/refresh", {"refresh_token": refreshed["refresh_token"]})
     anybody.having(pair["access_token"] + "x").get("/auth/verify")
+    key = make_program(alice).key
+    assert anybody.having_key(key).get("/auth/verify").status == 200
+    anybody.having_key(key + "x").get("/auth/verify")
     log = web_server.read_log()
+    assert key[-43:] not in log
     assert not [token for token in (*pair.values(), *refreshed.values()) if str(token) in log]
     assert PASSWORD not in log
     assert NEW_PASSWORD not in log

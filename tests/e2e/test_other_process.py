@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.accounts.admin_site import run_action
+from tests.accounts.api_keys.program import make_program
 from tests.accounts.test_avatars import picture
 from tests.caches import WAIT, lead_shared_alias
 from tests.cast import NEW_PASSWORD, PASSWORD, token_of
@@ -51,6 +52,19 @@ def look_up(user: User) -> User:
 def columns_of(user: User) -> dict[str, object]:
     """Return the columns that are cached."""
     return {name: getattr(user, name) for name in get_codec().fields}
+
+
+def test_key_dies_in_every_process(
+    everywhere: Everywhere, anybody: HttpClient, alice: User
+) -> None:
+    """One that all processes know, revoked by one of them; another of the same user goes on."""
+    program, other = make_program(alice), make_program(alice)
+    for key in (program.key, other.key):
+        assert everywhere(anybody.having_key(key), "/auth/verify").status == 200
+    owner = anybody.having(token_of(alice))
+    assert owner.send("DELETE", f"/auth/api-keys/{program.key_id}", None).status == 204
+    assert everywhere(anybody.having_key(program.key), "/auth/verify").status == 401
+    assert everywhere(anybody.having_key(other.key), "/auth/verify").status == 200
 
 
 def put_profile(client: HttpClient) -> Answer:

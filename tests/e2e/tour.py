@@ -11,6 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import UntypedToken
 
+from accounts.api_keys.models import ApiKey
 from accounts.models import LoginSession, User
 from accounts.urls import urlpatterns
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
@@ -64,6 +65,7 @@ class Tour:
     def _note_rows(self) -> None:
         self.secrets.update(User.objects.values_list("password", flat=True))
         self.secrets.update(LoginSession.objects.values_list("token_hash", flat=True))
+        self.secrets.update(ApiKey.objects.values_list("key_hash", flat=True))
         self.secrets.update(Session.objects.values_list("session_key", flat=True))
 
     def _live(self, form: dict[str, str]) -> None:
@@ -79,6 +81,7 @@ class Tour:
         self._call("get", "/auth/verify", expect=401)
         self._call("post", "/auth/login", credentials)
         self._look_around(user)
+        self._use_a_key(user)
         self._recover(credentials)
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
         self._call("post", "/auth/change-password", change)
@@ -96,6 +99,22 @@ class Tour:
             self._call("delete", "/auth/account", {"password": PASSWORD}, expect=400)
             self._call("delete", "/auth/account", {"password": NEW_PASSWORD}, expect=204)
             self._call("get", "/auth/verify", expect=401)
+
+    def _use_a_key(self, user: Any) -> None:
+        body = {"name": "x", "scope": "write", "password": PASSWORD}
+        made = self._call("post", "/auth/api-keys", body, expect=201)
+        # Not its id, which opens nothing: it is in the user's record.
+        self.secrets |= {made["key"], made["key"].removeprefix(f"hmb_{made['id']}_")}
+        browser, self._client = self._client, APIClient()
+        self._client.credentials(HTTP_AUTHORIZATION=f"Api-Key {made['key']}")
+        self._look_around(user)
+        self._call("get", "/auth/api-keys", expect=401)
+        program, self._client = self._client, browser
+        self._call("get", "/auth/api-keys")
+        self._call("delete", f"/auth/api-keys/{made['id']}", expect=204)
+        self._client = program
+        self._call("get", "/auth/verify", expect=401)
+        self._client = browser
 
     def _recover(self, credentials: dict[str, str]) -> None:
         self._call("post", "/auth/verify-email", expect=202)

@@ -8,20 +8,21 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.urls.converters import UUIDConverter
+from django.urls.converters import SlugConverter, UUIDConverter
 from django.urls.resolvers import RoutePattern
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from hiremebahamas.no_store import no_store_middleware
-from tests.accounts.endpoints import ENDPOINTS, SESSION_ID
+from tests.accounts.endpoints import ENDPOINTS, KEY_ID, SESSION_ID
 from tests.cast import client_of
 
+VALUES: dict[type, str] = {UUIDConverter: SESSION_ID, SlugConverter: KEY_ID}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def list_paths(patterns: Iterable[Any], start: str = "/") -> Iterator[str]:
-    """Yield a path for each route of the project, with 1 or a UUID for every parameter."""
+    """Yield a path for each route of the project, with 1, a key or a UUID for every parameter."""
     for entry in patterns:
         pattern = entry.pattern
         path = start
@@ -29,7 +30,7 @@ def list_paths(patterns: Iterable[Any], start: str = "/") -> Iterator[str]:
             route = str(pattern)
             path += route
             for name, converter in pattern.converters.items():
-                value = SESSION_ID if isinstance(converter, UUIDConverter) else "1"
+                value = VALUES.get(type(converter), "1")
                 path = path.replace(_parameter(route, name), value)
         if isinstance(entry, URLResolver):
             yield from list_paths(entry.url_patterns, path)

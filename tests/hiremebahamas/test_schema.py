@@ -6,7 +6,7 @@ import pytest
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from tests.accounts.endpoints import ENDPOINTS, SESSION_ID
+from tests.accounts.endpoints import ENDPOINTS, KEY_ID, SESSION_ID
 from tests.openapi import Operation, list_examples, list_operations, make_schema
 
 for_operations = pytest.mark.parametrize("operation", list_operations(), ids=lambda o: o.name)
@@ -22,7 +22,10 @@ def bodies(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _name_parameters(path: str) -> str:
-    return path.replace("/1", "/{user_id}").replace(SESSION_ID, "{session_id}")
+    names = {"/1": "/{user_id}", SESSION_ID: "{session_id}", KEY_ID: "{key_id}"}
+    for value, name in names.items():
+        path = path.replace(value, name)
+    return path
 
 
 def test_schema_is_valid() -> None:
@@ -37,7 +40,7 @@ def test_schema_is_valid() -> None:
 def test_every_endpoint_is_in_it() -> None:
     """Under its path and method, and no other."""
     described = {
-        (operation.method, operation.path.format(user_id=1, session_id=SESSION_ID))
+        (operation.method, operation.path.format(user_id=1, session_id=SESSION_ID, key_id=KEY_ID))
         for operation in list_operations()
     }
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
@@ -68,9 +71,13 @@ def test_every_body_has_an_example_that_is_valid(operation: Operation) -> None:
 
 
 def test_guarded_endpoints_want_a_bearer_token() -> None:
-    """And the open ones ask for nothing."""
-    [(name, scheme)] = make_schema()["components"]["securitySchemes"].items()
+    """Or an API key, where that is shown; the open ones ask for nothing."""
+    schemes = make_schema()["components"]["securitySchemes"]
+    assert schemes.keys() == {"jwtAuth", "apiKeyAuth"}
+    scheme = schemes["jwtAuth"]
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    scheme = schemes["apiKeyAuth"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Authorization")
     is_open = {
         (endpoint.method, _name_parameters(endpoint.path)): endpoint.is_open
         for endpoint in ENDPOINTS
@@ -79,4 +86,6 @@ def test_guarded_endpoints_want_a_bearer_token() -> None:
         if is_open[method, path]:
             assert "security" not in description
         else:
-            assert description["security"] == [{name: []}]
+            takes_keys = "api_key_not_valid" in str(description["responses"]["401"])
+            expected = ["jwtAuth", "apiKeyAuth"] if takes_keys else ["jwtAuth"]
+            assert description["security"] == [{name: []} for name in expected]

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, quote
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 
 from usercache.auth.jwt import find_authentication
 from usercache.conf import conf
@@ -42,6 +42,9 @@ RETRY_SECONDS: Final = 1
 _COMMON: Final = (("Cache-Control", "no-store"), ("Content-Type", "application/json"))
 
 Headers = list[tuple[str, str]]
+Finder = Callable[["WSGIEnvironment"], "User | None"]
+"""Returns the user of a request's credentials, None if they are of another kind; raises DRF's
+exceptions, which are answered by their status and code."""
 
 
 class ForwardAuth:
@@ -49,6 +52,7 @@ class ForwardAuth:
 
     200 with the identity headers, 401 without a valid token, 403 if the user lacks a permission of
     the query (`/auth/forward?permission=jobs.add_job`), 503 while the database is needed and away.
+    Requests without an access token are shown to `others` in turn, which know further credentials.
     Paths below are answered as well: Envoy appends that of the request. Any method will do.
     """
 
@@ -57,6 +61,7 @@ class ForwardAuth:
         application: "WSGIApplication",
         path: str = PATH,
         *,
+        others: Sequence[Finder] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Stand before an application.
@@ -72,6 +77,7 @@ class ForwardAuth:
         self._application = application
         self._path = path
         self._below = f"{path}/"
+        self._others = others
         self._clock = clock
         self._authentication = find_authentication()
 
@@ -88,7 +94,7 @@ class ForwardAuth:
 
     def _answer(self, environ: "WSGIEnvironment") -> tuple[HTTPStatus, Headers, bytes]:
         try:
-            user = self._find_user(environ.get("HTTP_AUTHORIZATION", ""))
+            user = self._find_user(environ)
             if not _is_permitted(user, environ.get("QUERY_STRING", "")):
                 return _refuse(HTTPStatus.FORBIDDEN, "permission_denied", [])
             return HTTPStatus.OK, self._describe(user), b""
@@ -96,15 +102,21 @@ class ForwardAuth:
             realm = self._authentication.www_authenticate_realm
             challenge = [("WWW-Authenticate", f'Bearer realm="{realm}"')]
             return _refuse(HTTPStatus.UNAUTHORIZED, _code_of(error), challenge)
+        except APIException as error:  # of one of the others
+            return _refuse(HTTPStatus(error.status_code), _code_of(error), _wait_of(error))
         except AnyDatabaseError:
             wait = [("Retry-After", str(RETRY_SECONDS))]
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", wait)
         finally:
             close_old_connections()  # as Django does at the end of its own requests
 
-    def _find_user(self, header: str) -> "User":
-        raw_token = self._authentication.get_raw_token(header.encode("latin-1"))
+    def _find_user(self, environ: "WSGIEnvironment") -> "User":
+        header = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1")
+        raw_token = self._authentication.get_raw_token(header)
         if raw_token is None:
+            for find in self._others:
+                if (user := find(environ)) is not None:
+                    return user
             raise AuthenticationFailed(code="not_authenticated")
         return self._authentication.get_user(self._authentication.get_validated_token(raw_token))
 
@@ -140,6 +152,11 @@ def _refuse(status: HTTPStatus, code: str, headers: Headers) -> tuple[HTTPStatus
     return status, headers, json.dumps({"detail": status.phrase, "code": code}).encode()
 
 
-def _code_of(error: AuthenticationFailed) -> str:
+def _wait_of(error: APIException) -> Headers:
+    seconds = getattr(error, "wait", None)  # as DRF's own handler reads it
+    return [("Retry-After", str(seconds))] if seconds else []
+
+
+def _code_of(error: APIException) -> str:
     detail: Any = error.detail  # simplejwt's is a dictionary
     return str(detail["code"] if isinstance(detail, dict) else detail.code)
