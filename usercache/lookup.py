@@ -11,12 +11,10 @@ only costs a fill. `docs/caveats.md` lists the limits.
 """
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.db import Error as AnyDatabaseError
 
@@ -25,7 +23,6 @@ from usercache.backends.base import (
     Invalidated,
     L1Cache,
     UnavailableError,
-    holders_of,
     new_fill_lock,
 )
 from usercache.clocks import MILLISECONDS
@@ -43,6 +40,7 @@ from usercache.events import (
 )
 from usercache.keys import ABSENT_USER, FILL_LOCK, WRITE_MARKER, pk_of
 from usercache.serving import ALL, NONE, is_served
+from usercache.waiting import WaitPolicy
 
 if TYPE_CHECKING:
     from usercache.backends.resilient import ResilientBackend
@@ -51,10 +49,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Values | None)
-
-FIRST_PAUSE_SECONDS: Final = 0.002
-"""Between two looks at a fill lock or write marker; it doubles each time."""
-REMEMBERED_WRITES: Final = 1000
 
 
 class Lookup(NamedTuple):
@@ -78,46 +72,6 @@ class BatchLookup(NamedTuple):
     """Takes some of the keys; leaves out those without a row."""
     may_fill: Callable[[], bool]
     began: float
-
-
-class WaitPolicy:
-    """How long a look-up waits for another caller's load or write before it queries the database.
-
-    It waits for each load, and for each write until one look-up has waited in vain: that write is a
-    long transaction or was rolled back, and no look-up of this process waits for it again. Most
-    writes end within milliseconds, so waiting saves a query, and one more for every other caller
-    who asks for the same user. Threads share one policy.
-    """
-
-    def __init__(self) -> None:
-        """Start without any write known to take long."""
-        self._outlasting = deque[bytes](maxlen=REMEMBERED_WRITES)
-        self._own = _OwnWrites()
-
-    def note_own(self, token: bytes) -> None:
-        """Note a write of this thread, which can't end while the thread waits for it."""
-        self._own.tokens.append(token)
-
-    def pauses(self, held: bytes) -> Iterator[float]:
-        """Yield the seconds to sleep before each further look at a fill lock or write marker."""
-        if held[:1] == FILL_LOCK:
-            return _pauses(conf.USERCACHE_FILL_LOCK_WAIT_SECONDS)
-        holders = holders_of(held)
-        if holders & set(self._own.tokens) or holders <= set(self._outlasting):
-            return iter(())
-        return _pauses(conf.USERCACHE_WRITE_MARKER_WAIT_SECONDS)
-
-    def give_up(self, held: bytes) -> None:
-        """Stop waiting for the writes that are still under way."""
-        if held[:1] != FILL_LOCK:
-            self._outlasting.extend(holders_of(held) - set(self._own.tokens))
-
-
-class _OwnWrites(threading.local):
-    """The last writes of each thread; a rollback is not reported, so they are only forgotten."""
-
-    def __init__(self) -> None:
-        self.tokens = deque[bytes](maxlen=REMEMBERED_WRITES)
 
 
 class Store:
@@ -461,12 +415,3 @@ def _longest_age_ms(entry: bytes) -> float:
     if entry[:1] == ABSENT_USER:
         return conf.USERCACHE_NEGATIVE_TTL_SECONDS * MILLISECONDS
     return conf.USERCACHE_TTL_SECONDS * MILLISECONDS
-
-
-def _pauses(bound_seconds: float) -> Iterator[float]:
-    pause, waited = FIRST_PAUSE_SECONDS, 0.0
-    while waited < bound_seconds:
-        pause = min(pause, bound_seconds - waited)
-        yield pause
-        waited += pause
-        pause *= 2

@@ -27,6 +27,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_backend_choice.py",
         "tests/usercache/test_serving.py",
     ),
+    "usercache/waiting.py": ("tests/usercache/test_lookup.py",),
     "usercache/orm/writes.py": (
         "tests/usercache/orm/test_writes.py",
         "tests/usercache/test_users.py",

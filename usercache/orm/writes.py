@@ -231,8 +231,9 @@ class Renewal:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Watch nothing before `extend()`."""
+        """Renew nothing before `extend()`, and watch from now on."""
         self._clock = clock
+        self._reset()
 
     def extend(self, store: Store) -> Iterable[Service]:
         """Restart with a new store of this process; see `usercache.runtime.Extension`."""
