@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.db import Error as AnyDatabaseError
@@ -49,6 +50,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Values | None)
+FillLater = Callable[[Callable[[], None]], None]
+
+
+def fill_never(fill: Callable[[], None]) -> None:
+    """Leave unfilled what was missed inside a transaction."""
 
 
 class Lookup(NamedTuple):
@@ -61,6 +67,8 @@ class Lookup(NamedTuple):
     """Whether a row loaded now is sure to be committed; asked only after a miss."""
     began: float
     """From `time.perf_counter()`."""
+    fill_later: "FillLater" = fill_never
+    """Takes what fills, where a row loaded now may not be filled."""
 
 
 class BatchLookup(NamedTuple):
@@ -72,6 +80,7 @@ class BatchLookup(NamedTuple):
     """Takes some of the keys; leaves out those without a row."""
     may_fill: Callable[[], bool]
     began: float
+    fill_later: "FillLater" = fill_never
 
 
 class Store:
@@ -154,6 +163,18 @@ class Store:
             lambda backend: self._read_many_through(backend, batch, versions),
             otherwise=lambda: self._load_many(batch, batch.keys),
         )
+
+    def fill(self, batch: BatchLookup) -> None:
+        """Fill what a transaction has missed, now that it is over. Waits for nobody.
+
+        It answers nobody either, so it is no look-up of the metrics, and its errors are counted.
+        """
+        try:
+            self._first_answer(
+                lambda backend: self._fill_missing(backend, batch), otherwise=lambda: None
+            )
+        except AnyDatabaseError as error:
+            self.events.note_error(error)
 
     def recall_pointer(self, key: str) -> Any:
         """Return the primary key that `keep_pointer()` was called with, if it is still held."""
@@ -267,6 +288,7 @@ class Store:
                     self.events.note_hit(backend.name, key, record, lambda: lookup)
                     return record.values
             if not lookup.may_fill():
+                lookup.fill_later(partial(self.fill, _as_batch(lookup)))
                 break
             if held is not None and kind in (FILL_LOCK, WRITE_MARKER):
                 if kind not in waits:
@@ -291,7 +313,7 @@ class Store:
     ) -> dict[str, Values]:
         # Where another caller holds a fill lock or a write marker, load without waiting or filling.
         fill_lock = new_fill_lock()
-        if batch.may_fill():
+        if may_fill := batch.may_fill():
             held = backend.acquire_fill_locks(batch.keys, fill_lock)
         else:
             held = [entry or WRITE_MARKER for entry in backend.get_many(batch.keys)]
@@ -308,8 +330,30 @@ class Store:
             self._note_hit(backend, key, record, versions, batch.began)
             if record.values is not None:
                 found[key] = record.values
+        if missed and not may_fill:
+            batch.fill_later(partial(self.fill, batch._replace(keys=missed)))
         return found | self._load_and_fill(
             backend, batch.codec, locked, fill_lock, lambda: self._load_many(batch, missed)
+        )
+
+    def _fill_missing(self, backend: Backend, batch: BatchLookup) -> None:
+        fill_lock, locked = new_fill_lock(), list[str]()
+        for key, held in zip(
+            batch.keys, backend.acquire_fill_locks(batch.keys, fill_lock), strict=True
+        ):
+            if held is None or self._replaces(backend, batch.codec, key, held, fill_lock):
+                locked.append(key)
+        if locked:
+            self._load_and_fill(backend, batch.codec, locked, fill_lock, lambda: batch.load(locked))
+
+    def _replaces(
+        self, backend: Backend, codec: EntryCodec, key: str, held: bytes, fill_lock: bytes
+    ) -> bool:
+        # Whether the fill lock stands now where an entry stood that can't be read.
+        return (
+            held[:1] not in (FILL_LOCK, WRITE_MARKER)
+            and self._read(codec, key, held) is None
+            and backend.acquire_fill_lock(key, fill_lock, instead_of=held) is None
         )
 
     def _read(self, codec: EntryCodec, key: str, entry: bytes) -> Record | None:
@@ -408,6 +452,14 @@ class Store:
         except UnavailableError:  # already counted; the breaker is open now
             return False
         return True
+
+
+def _as_batch(lookup: Lookup) -> BatchLookup:
+    def load(_keys: Sequence[str]) -> dict[str, Values]:
+        row = lookup.load()
+        return {} if row is None else {lookup.key: row}
+
+    return BatchLookup([lookup.key], lookup.codec, load, lookup.may_fill, lookup.began)
 
 
 def _longest_age_ms(entry: bytes) -> float:

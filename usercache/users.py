@@ -34,7 +34,14 @@ from usercache.instances.building import build
 from usercache.keys import pointer_key, record_key
 from usercache.lookup import BatchLookup, Lookup
 from usercache.orm import outbox
-from usercache.orm.loading import load, load_many, load_pk, load_users, may_fill
+from usercache.orm.loading import (
+    fill_after_request,
+    load,
+    load_many,
+    load_pk,
+    load_users,
+    may_fill,
+)
 from usercache.orm.writes import Write
 from usercache.runtime import get_store
 
@@ -336,7 +343,8 @@ def _load_user(codec: Codec, by: Mapping[str, Any]) -> "User | None":
 
 def _make_lookup(codec: Codec, key: str, pk: Any) -> Lookup:
     load_row, may_fill_now = partial(load, codec, {"pk": pk}), partial(may_fill, codec)
-    return Lookup(key, codec, load_row, may_fill_now, perf_counter())
+    fill_later = partial(fill_after_request, codec)
+    return Lookup(key, codec, load_row, may_fill_now, perf_counter(), fill_later)
 
 
 def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
@@ -352,5 +360,12 @@ def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
     if not rest:
         return recalled
     return recalled | store.look_up_many(
-        BatchLookup(rest, codec, load_missed, partial(may_fill, codec), perf_counter())
+        BatchLookup(
+            rest,
+            codec,
+            load_missed,
+            partial(may_fill, codec),
+            perf_counter(),
+            partial(fill_after_request, codec),
+        )
     )

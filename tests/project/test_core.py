@@ -23,6 +23,7 @@ CORE: Final = (
     "instances/test_saving.py",
     "orm/test_signals.py",
     "orm/test_writes.py",
+    "test_atomic_requests.py",
     "test_codec.py",
     "test_disabled.py",
     "test_fingerprints.py",

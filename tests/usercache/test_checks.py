@@ -210,9 +210,11 @@ def test_model_without_is_active(settings: Settings, monkeypatch: pytest.MonkeyP
     assert ids() == []
 
 
-def test_requests_that_are_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ATOMIC_REQUESTS would make every request a miss."""
+def test_connection_that_is_always_in_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AUTOCOMMIT off would make every look-up a miss; ATOMIC_REQUESTS doesn't."""
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
+    assert ids() == []
+    monkeypatch.setitem(connections["default"].settings_dict, "AUTOCOMMIT", False)
     assert ids() == ["usercache.E015"]
 
 

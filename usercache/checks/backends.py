@@ -1,4 +1,4 @@
-"""Checks of CACHES and DATABASES: backends suit the protocol, requests are no transactions."""
+"""Checks of CACHES and DATABASES: backends suit the protocol, and rows may be filled."""
 
 from typing import Any, Final
 
@@ -65,17 +65,16 @@ def check_shadow(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def check_databases(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that requests aren't transactions (E015)."""
+    """Check that look-ups aren't always inside a transaction (E015)."""
     return [
         Error(
-            f"DATABASES['{alias}'] has ATOMIC_REQUESTS on or AUTOCOMMIT off.",
-            hint="Nothing may be filled inside a transaction, so every request would miss. Put "
-            "transaction.atomic() around the writes instead.",
+            f"DATABASES['{alias}'] has AUTOCOMMIT off.",
+            hint="Nothing may be filled inside a transaction, so every look-up would miss. Leave "
+            "it on; ATOMIC_REQUESTS makes each request a transaction.",
             id="usercache.E015",
         )
         for alias in connections
-        if connections[alias].settings_dict["ATOMIC_REQUESTS"]
-        or not connections[alias].settings_dict["AUTOCOMMIT"]
+        if not connections[alias].settings_dict["AUTOCOMMIT"]
     ]
 
 

@@ -4,16 +4,19 @@ Rows are found by the model's default manager, as in Django's own log-in: a user
 "no such user" here, too.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 
 from usercache.codec import Codec, Values
 from usercache.database import database_of, is_in_transaction
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
+
+MOST_AFTER_COMMIT: Final = 100
+"""Calls that wait for one commit; what is missed beyond them isn't filled by this request."""
 
 
 def load(codec: Codec, by: Mapping[str, Any]) -> Values | None:
@@ -42,6 +45,21 @@ def load_users(codec: Codec, by: Mapping[str, Any]) -> "list[User]":
 def may_fill(codec: Codec) -> bool:
     """Return whether what this thread loads now is sure to be committed."""
     return not is_in_transaction(connections[database_of(codec)])
+
+
+def fill_after_request(codec: Codec, fill: Callable[[], None]) -> None:
+    """Fill after the commit where each request is a transaction, and so none of them may fill.
+
+    Elsewhere, the look-ups outside of transactions fill.
+    """
+    alias = database_of(codec)
+    connection = connections[alias]
+    if (
+        connection.in_atomic_block
+        and connection.settings_dict["ATOMIC_REQUESTS"]
+        and len(connection.run_on_commit) < MOST_AFTER_COMMIT
+    ):
+        transaction.on_commit(fill, using=alias)
 
 
 def rows_of(codec: Codec) -> "models.QuerySet[models.Model]":

@@ -15,7 +15,7 @@ from usercache.database import database_of
 from usercache.identifiers import row_pk
 from usercache.keys import extension_key
 from usercache.lookup import BatchLookup, Lookup
-from usercache.orm.loading import may_fill
+from usercache.orm.loading import fill_after_request, may_fill
 from usercache.permissions.links import (
     GRANTS,
     GROUP,
@@ -87,6 +87,7 @@ def _name(
 def _find(keys: Iterable[str], load: Load) -> dict[str, Content]:
     store, codec, found = get_store(), _get_entry_codec(get_codec()), dict[str, Values]()
     may_fill_now = partial(may_fill, get_codec())
+    fill_later = partial(fill_after_request, get_codec())
 
     def make_lookup(key: str) -> Lookup:
         return Lookup(key, codec, lambda: load([key])[key], may_fill_now, perf_counter())
@@ -98,7 +99,9 @@ def _find(keys: Iterable[str], load: Load) -> dict[str, Content]:
         else:
             rest.append(key)
     if rest:
-        found |= store.look_up_many(BatchLookup(rest, codec, load, may_fill_now, perf_counter()))
+        found |= store.look_up_many(
+            BatchLookup(rest, codec, load, may_fill_now, perf_counter(), fill_later)
+        )
     return {key: Content(*values) for key, values in found.items()}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.test import APIRequestFactory
@@ -232,3 +233,17 @@ def test_project_without_sessions(alice: User, settings: Settings) -> None:
     settings.USERCACHE_ENDED_SESSIONS_FIELD = ""
     User.objects.filter(pk=alice.pk).update(ended_sessions=f"{SESSION} 1")
     assert authenticate(mint(alice, lambda token: token.payload.update(sid=SESSION))) == alice
+
+
+def test_warm_request_that_is_a_transaction_makes_no_query(
+    alice: User,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With ATOMIC_REQUESTS the first one fills after its commit."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    token = mint(alice)
+    with transaction.atomic():
+        assert authenticate(token) == alice
+    with transaction.atomic(), django_assert_num_queries(0):
+        assert authenticate(token) == alice

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.admin import AdminSite
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser, Group, Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -213,6 +213,20 @@ def test_cold_user_costs_three_queries(
         ask(CachedModelBackend(), alice)
     with django_assert_num_queries(1):
         ask(CachedModelBackend(), bob)
+
+
+def test_request_that_is_a_transaction_fills_after_it(
+    parish: Parish,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With ATOMIC_REQUESTS the next request asks the database for nothing."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    with transaction.atomic():
+        expected = from_cache(parish.alice.pk)
+    with transaction.atomic(), django_assert_num_queries(0):
+        assert from_cache(parish.alice.pk) == expected
+    assert from_database(parish.alice.pk) == expected
 
 
 @pytest.mark.redis
