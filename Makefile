@@ -96,6 +96,7 @@ check: export REDIS_URL := redis://127.0.0.1:6379/0
 check: export SECRET_KEY = $(NEW_SECRET)
 check: export JWT_SIGNING_KEY = $(NEW_SECRET)
 check: export USERCACHE_SIGNING_KEY = $(NEW_SECRET)
+check: export SECOND_FACTOR_KEY = $(NEW_SECRET)
 check: $(DEVELOPMENT_STAMP) ## Check style, types, layers, deployment settings, migrations, API schema, docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -14,6 +14,29 @@ class Unauthorized(APIException):
     auth_header = 'Bearer realm="api"'
 
 
+class LoginUnfinished(Unauthorized):
+    """The password is right, and more is asked for. With the challenge, the log-in goes on."""
+
+    def __init__(self, challenge: str) -> None:
+        """Put the challenge into the body, beside `detail` and `code`."""
+        super().__init__()
+        self.extra = {"challenge": challenge}
+
+
+class SecondFactorRequired(LoginUnfinished):
+    """The account has a second factor."""
+
+    default_detail = "Enter a code of your authenticator app, or a recovery code."
+    default_code = "second_factor_required"
+
+
+class SecondFactorSetUpRequired(LoginUnfinished):
+    """The account must have a second factor, and has none."""
+
+    default_detail = "This account needs a second factor. Set one up to log in."
+    default_code = "second_factor_set_up_required"
+
+
 class InvalidCredentials(Unauthorized):
     """Wrong password, no such user, or an inactive one; the answer doesn't say which."""
 

@@ -181,6 +181,14 @@ class ErrorSerializer(DetailSerializer):
     code = serializers.CharField(help_text="For programs.")
 
 
+class UnfinishedLoginSerializer(ErrorSerializer):
+    """Why a log-in was refused, and what to go on with where only a second factor is missing."""
+
+    challenge = serializers.CharField(
+        required=False, help_text="For `POST /auth/login/second-factor`, where that is the next."
+    )
+
+
 class Columns(NamedTuple):
     """How a user's columns are read for one representation."""
 

@@ -23,6 +23,7 @@ from accounts.identifiers import (
     check_username_allowed,
     save_with_free_identifiers,
 )
+from accounts.login_steps import LOGIN_STEPS
 from accounts.models import User
 from accounts.recovery import ask_for_confirmation
 from accounts.sessions import start_session
@@ -66,7 +67,7 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, To
     """Check the password against the database and start a session.
 
     Raises: InvalidCredentials, after the same work, for a wrong password, an unknown and an
-    inactive user.
+    inactive user; and what LOGIN_STEPS raise.
     """
     found = authenticate(request, username=email, password=password)
     if not isinstance(found, User):
@@ -77,9 +78,16 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, To
         # token of the new token_version.
         if user is None or not user.is_active or user.token_version != found.token_version:
             raise InvalidCredentials
-        user.last_login = timezone.now()
-        user.save(update_fields=["last_login"])
-        return user, start_session(user=user, device=get_device(request))
+        for step in LOGIN_STEPS:
+            step(user)
+        return user, admit(user=user, device=get_device(request))
+
+
+def admit(*, user: User, device: Device) -> TokenPair:
+    """Start a session of a user who has shown all that a log-in asks for; `user` is locked."""
+    user.last_login = timezone.now()
+    user.save(update_fields=["last_login"])
+    return start_session(user=user, device=device)
 
 
 def update_profile(*, user_id: int, changes: Mapping[str, str | None]) -> User:

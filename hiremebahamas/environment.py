@@ -18,7 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY", "SECOND_FACTOR_KEY")
 # HS256 needs a key at least as long as its digest. Source: RFC 7518, section 3.2.
 SECRET_MIN_BYTES = 32
 DEVELOPMENT_SECRET_PREFIX = "insecure-development-only-"  # noqa: S105 (says so itself)
@@ -61,7 +61,7 @@ def read_env_file() -> None:
 
 
 def read_secrets(*, debug: bool) -> dict[str, str]:
-    """Return the three secrets by name; for development, well-known ones where they are missing.
+    """Return the secrets by name; for development, well-known ones where they are missing.
 
     Raises: ImproperlyConfigured naming all that are missing, too short, or development's in
     production; or if two are the same.

@@ -139,7 +139,7 @@ def _shape(data: Any, exc: Exception) -> Any:
         return data if isinstance(data, dict) else {api_settings.NON_FIELD_ERRORS_KEY: data}
     # simplejwt's errors have a code, and more than that; DRF's have none in their body.
     code = data["code"] if "code" in data else exc.get_codes()
-    return {"detail": data["detail"], "code": code}
+    return {"detail": data["detail"], "code": code, **getattr(exc, "extra", {})}
 
 
 def _answer(detail: str, code: str, status_code: int) -> JsonResponse:

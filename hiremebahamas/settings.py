@@ -18,7 +18,8 @@ from hiremebahamas.environment import (
 )
 from hiremebahamas.variables import read_float, read_int, read_rates, read_switch
 
-DAY_SECONDS = 24 * 60 * 60
+HOUR_SECONDS = 60 * 60
+DAY_SECONDS = 24 * HOUR_SECONDS
 
 read_env_file()
 
@@ -31,6 +32,7 @@ INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
     "accounts.api_keys",
+    "accounts.second_factor",
     "usercache",
     "usercache.auth",
     "usercache.permissions",
@@ -220,6 +222,8 @@ AUTH_LIMITS = read_rates(
         # What makes us send a message, and what comes back from one.
         "mail": {"address": (20, 3600), "account": (5, 3600)},
         "confirm": {"address": (60, 300)},
+        # Codes of a second factor, of which about three in a million are good at any time.
+        "factor": {"address": (60, 300), "account": (10, 3600)},
         "search": {"address": (600, 60), "account": (120, 60)},
     },
 )
@@ -228,6 +232,21 @@ NUM_PROXIES = read_int("NUM_PROXIES", 0, low=0, high=10)
 # How many requests of a process may hash, decode or search at the same time: half of its threads.
 AUTH_SLOW_REQUESTS_MAX = read_int(
     "AUTH_SLOW_REQUESTS_MAX", max(1, read_threads() // 2), low=1, high=256
+)
+
+# What the secrets of authenticator apps are encrypted with: the first; the others still decrypt.
+# Not through env(), as in read_secrets().
+AUTH_SECOND_FACTOR_KEYS = (
+    _secrets["SECOND_FACTOR_KEY"],
+    *os.environ.get("SECOND_FACTOR_KEY_FALLBACKS", "").replace(",", " ").split(),
+)
+# Whether admins and superusers can't log in without a second factor.
+AUTH_SECOND_FACTOR_FOR_STAFF = read_switch("AUTH_SECOND_FACTOR_FOR_STAFF", default=False)
+# From the password to the code.
+AUTH_SECOND_FACTOR_CHALLENGE_SECONDS = read_int("AUTH_SECOND_FACTOR_CHALLENGE_SECONDS", 300)
+# How long after its log-in a session of the admin site ends; no request prolongs it.
+SESSION_COOKIE_AGE = read_int(
+    "AUTH_ADMIN_SESSION_SECONDS", 8 * HOUR_SECONDS, low=300, high=14 * DAY_SECONDS
 )
 
 # EMAIL_HOST and the others of its kind.
@@ -276,6 +295,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "TAGS": [
         {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
+        {"name": "Second factor", "description": "What log-ins ask for besides the password."},
         {"name": "Recovery", "description": "What leads through a user's mailbox."},
         {"name": "Account", "description": "A user's own account."},
         {"name": "API keys", "description": "How programs sign in as a user."},

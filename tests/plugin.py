@@ -19,7 +19,7 @@ LACKING = {
     "embedded": ("pgbouncer", "postgresql", "redis"),
 }
 """By stack, the marks of tests that need what it doesn't have."""
-KEY_VARIABLES = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
+KEY_VARIABLES = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY", "SECOND_FACTOR_KEY")
 KEY_BYTES = 48
 
 HEADER = pytest.StashKey[str]()

@@ -9,6 +9,8 @@ PASSWORD: Final = "conch-salad-at-noon"  # noqa: S105  # made up
 NEW_EMAIL: Final = "grace.albury@example.com"
 # Seven's, and a signature.
 MAIL_TOKEN: Final = "7..d2k3lf-5f2b1c0a9e8d7c6b5a4f3e2d1c0b9a8f"  # noqa: S105  # made up
+# Seven's and a digest, the time, and a signature.
+CHALLENGE: Final = "Wzcs4oCmXQ:1w9aRt:c2lnbmF0dXJl"
 NEW_PASSWORD: Final = "guava-duff-at-dusk"  # noqa: S105  # made up
 
 USER: Final[dict[str, Any]] = {

@@ -17,38 +17,47 @@ from accounts.errors import (
     InvalidRefreshToken,
     OutOfScope,
     RequestTooLarge,
+    SecondFactorRequired,
+    SecondFactorSetUpRequired,
     SessionEnded,
     StorageFull,
     StorageUnavailable,
     TokenReused,
     TooManyAttempts,
 )
-from accounts.representations import ErrorSerializer
+from accounts.representations import ErrorSerializer, UnfinishedLoginSerializer
 from accounts.schema.components import BAD_REQUEST
+from accounts.schema.people import CHALLENGE
 
 Responses = dict[int, OpenApiResponse]
 
 
 class Refusal(NamedTuple):
-    """An answer with `code` and `detail`."""
+    """An answer with `code` and `detail`, and what else its body has."""
 
     code: str
     detail: str
+    extra: Mapping[str, str] = {}
 
     def as_example(self) -> OpenApiExample:
         """Return the body, under the name of its code."""
-        return OpenApiExample(self.code, {"detail": self.detail, "code": self.code})
+        return OpenApiExample(self.code, {"detail": self.detail, "code": self.code, **self.extra})
 
 
-def from_error(error: type[APIException]) -> Refusal:
+def from_error(error: type[APIException], **extra: str) -> Refusal:
     """Return the exception's default code and message."""
-    return Refusal(error.default_code, str(error.default_detail))
+    return Refusal(error.default_code, str(error.default_detail), extra)
 
 
-def refuse(status_code: int, description: str, *refusals: Refusal) -> Responses:
+def refuse(
+    status_code: int,
+    description: str,
+    *refusals: Refusal,
+    serializer: type[ErrorSerializer] = ErrorSerializer,
+) -> Responses:
     """Describe an error with every code that it may have."""
     examples = [refusal.as_example() for refusal in refusals]
-    return {status_code: OpenApiResponse(ErrorSerializer, description, examples)}
+    return {status_code: OpenApiResponse(serializer, description, examples)}
 
 
 def refuse_fields(errors: Mapping[str, list[str]], *refusals: Refusal) -> Responses:
@@ -65,8 +74,13 @@ def refuse_media_type(expected: str) -> Responses:
     return refuse(415, f"The body is not {expected}.", refusal)
 
 
-INVALID_CREDENTIALS: Final = refuse(
-    401, "Wrong password, no such account, or a closed one.", from_error(InvalidCredentials)
+NOT_LOGGED_IN: Final = refuse(
+    401,
+    "Wrong password, no such account, or a closed one; or the second factor is missing.",
+    from_error(InvalidCredentials),
+    from_error(SecondFactorRequired, challenge=CHALLENGE),
+    from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
+    serializer=UnfinishedLoginSerializer,
 )
 BAD_REFRESH_TOKEN: Final = refuse(
     401, "The refresh token is not one of ours, or expired.", from_error(InvalidRefreshToken)

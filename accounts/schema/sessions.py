@@ -26,8 +26,8 @@ from accounts.schema.refusals import (
     BAD_REFRESH_TOKEN,
     BUSY,
     DEAD_REFRESH_TOKEN,
-    INVALID_CREDENTIALS,
     NO_SUCH_SESSION,
+    NOT_LOGGED_IN,
     TOO_MANY_ATTEMPTS,
 )
 from accounts.serializers import (
@@ -86,8 +86,9 @@ LOGIN: Final = open_operation(
     TAG,
     "Log in",
     "Exchange email and password for tokens. The access token is good for 15 minutes, the "
-    "refresh token for 14 days and for one use.",
-    INVALID_CREDENTIALS,
+    "refresh token for 14 days and for one use. An account with a second factor gets a challenge "
+    "instead.",
+    NOT_LOGGED_IN,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

@@ -53,7 +53,7 @@ class RegisterView(OpenView):
         with slow_work():
             check_limit(request, "register")
             user, tokens = register_user(device=get_device(request), **body.validated_data)
-        return Response(_describe_login(user, tokens), status=status.HTTP_201_CREATED)
+        return Response(describe_login(user, tokens), status=status.HTTP_201_CREATED)
 
 
 class LoginView(OpenView):
@@ -67,7 +67,7 @@ class LoginView(OpenView):
         with slow_work():
             check_limit(request, "login", account=body.validated_data["email"])
             user, tokens = log_in(request=request._request, **body.validated_data)
-        return Response(_describe_login(user, tokens))
+        return Response(describe_login(user, tokens))
 
 
 class RefreshView(OpenView):
@@ -141,7 +141,8 @@ def _find_session(*, refresh_token: str) -> object:
         return None
 
 
-def _describe_login(user: User, tokens: TokenPair) -> object:
+def describe_login(user: User, tokens: TokenPair) -> dict[str, Any]:
+    """Return the answer to a log-in."""
     return LoginSerializer(
         {
             "access_token": tokens.access_token,

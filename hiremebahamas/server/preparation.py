@@ -16,6 +16,7 @@ REQUIRED: Final = {
     "SECRET_KEY": "a secret of at least 32 bytes",
     "JWT_SIGNING_KEY": "another",
     "USERCACHE_SIGNING_KEY": "a third",
+    "SECOND_FACTOR_KEY": "a fourth",
     "ALLOWED_HOSTS": "the host names that this is served under, separated by commas",
     "DATABASE_URL": "as in postgres://user:password@host/name",
 }

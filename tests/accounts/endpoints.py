@@ -46,6 +46,10 @@ SESSION_ID = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
 TOKEN = {"refresh_token": "x.y.z"}
 KEY_ID = "5d0c7a9e31f24b68"
 KEY = {"name": "x", "scope": "read", "password": PASSWORD}
+CHALLENGE = {"challenge": "x:y:z"}
+CODE = {"code": "123456"}
+SECRET = {"password": PASSWORD}
+PROOF = SECRET | CODE
 
 ENDPOINTS = (
     Endpoint(
@@ -75,6 +79,21 @@ ENDPOINTS = (
     Endpoint("GET", "/auth/api-keys"),
     Endpoint("POST", "/auth/api-keys", KEY, frozenset({"name", "password"})),
     Endpoint("DELETE", f"/auth/api-keys/{KEY_ID}"),
+    Endpoint("GET", "/auth/second-factor"),
+    Endpoint("DELETE", "/auth/second-factor", PROOF, frozenset(PROOF)),
+    Endpoint("POST", "/auth/second-factor/app", SECRET, frozenset(SECRET)),
+    Endpoint("POST", "/auth/second-factor/app/confirm", CODE, frozenset(CODE)),
+    Endpoint("POST", "/auth/second-factor/recovery-codes", PROOF, frozenset(PROOF)),
+    Endpoint(
+        "POST",
+        "/auth/login/second-factor",
+        CHALLENGE | CODE,
+        frozenset(CHALLENGE | CODE),
+        is_open=True,
+    ),
+    Endpoint(
+        "POST", "/auth/login/second-factor/app", CHALLENGE, frozenset(CHALLENGE), is_open=True
+    ),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
     Endpoint("GET", "/users"),
     Endpoint("GET", "/users/1"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from django.db import OperationalError
 from django.db.models import F
@@ -18,6 +19,7 @@ from accounts.errors import Busy, StorageFull, StorageUnavailable
 from accounts.limits import SCOPES
 from accounts.models import LoginSession, User
 from accounts.schema.people import NEW_PASSWORD
+from accounts.second_factor.services import begin_set_up, confirm_set_up
 from accounts.sessions import log_out, refresh_session, start_session
 from accounts.tokens import AccessToken
 from hiremebahamas.errors import handle_exception
@@ -55,6 +57,11 @@ BAD_BODIES: dict[str, dict[str, str]] = {
     "create_api_key": {"name": "Payroll export", "password": "wrong"},
     "change_email": {"new_email": "grace.albury@example.com", "password": "wrong"},
     "confirm_email": {"token": "x"},
+    "set_up_second_factor": {"password": "wrong"},
+    "renew_recovery_codes": {"password": "wrong", "code": "123456"},
+    "turn_off_second_factor": {"password": "wrong", "code": "123456"},
+    "finish_login": {"challenge": "x:y:z"},
+    "set_up_at_login": {},
 }
 BAD_QUERIES = {"list_users": "?page=0", "look_up_user": ""}
 TAKEN = {
@@ -66,13 +73,17 @@ TAKEN = {
 SLOW = (
     *("register", "login", "change_password", "close_account", "upload_avatar", "list_users"),
     *("reset_password", "change_email", "create_api_key"),
+    *("set_up_second_factor", "renew_recovery_codes", "turn_off_second_factor"),
 )
+PROOF = {"password": PASSWORD, "code": "x"}
 
 # The operation, the status, the body.
 Answer = tuple[str, int, str]
 
 
 def format_all(operation: Operation, status: int | str, body: Any) -> Answer:
+    if "challenge" in body and "code" in body:
+        body = body | {"challenge": "another each time"}
     return operation.name, int(status), json.dumps(body, sort_keys=True)
 
 
@@ -91,6 +102,7 @@ class Offender:
         """Log her in."""
         self.client = APIClient()
         self.token = token_of(alice)
+        self.challenge = ""
 
     def offend(
         self,
@@ -106,6 +118,7 @@ class Offender:
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
         text = body if isinstance(body, str) else json.dumps(body)
         response: Any = self.client.generic(operation.method, path, text, kind, **headers)
+        self.challenge = response.json().get("challenge") or self.challenge
         return format_all(operation, response.status_code, response.json())
 
 
@@ -142,6 +155,32 @@ def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
     yield offender.offend("refresh", used)
 
 
+def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> Iterator[Answer]:
+    """Do what is wrong with a second factor: without one, while setting up, and with one."""
+    credentials = {"email": user.email, "password": PASSWORD}
+    settings.AUTH_SECOND_FACTOR_FOR_STAFF = True
+    User.objects.filter(pk=user.pk).update(is_admin=True)
+    yield offender.offend("login", credentials)
+    step = {"challenge": offender.challenge, "code": "x"}
+    yield offender.offend("finish_login", step)
+    User.objects.filter(pk=user.pk).update(is_admin=False)
+    for name in ("renew_recovery_codes", "turn_off_second_factor"):
+        yield offender.offend(name, PROOF)
+    yield offender.offend("confirm_second_factor", {"code": "x"})
+    secret = begin_set_up(user_id=user.pk).secret
+    yield offender.offend("confirm_second_factor", {"code": "x"})
+    confirm_set_up(user_id=user.pk, code=pyotp.TOTP(secret).now())
+    yield offender.offend("confirm_second_factor", {"code": "x"})
+    yield offender.offend("set_up_second_factor", {"password": PASSWORD})
+    yield offender.offend("login", credentials)
+    step["challenge"] = offender.challenge
+    yield offender.offend("finish_login", step)
+    yield offender.offend("set_up_at_login", {"challenge": offender.challenge})
+    for name in ("finish_login", "set_up_at_login"):
+        body = {"challenge": "x:y:z"} | ({"code": "x"} if name == "finish_login" else {})
+        yield offender.offend(name, body)
+
+
 def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[Answer]:
     """Come without a good access token wherever one is wanted."""
     for operation in GUARDED:
@@ -171,7 +210,14 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
         yield offender.offend("refresh", {"refresh_token": "x.y.z"})
     yield offender.offend("change_password", BAD_BODIES["change_password"])
     yield offender.offend("change_password", BAD_BODIES["change_password"])
-    yield offender.offend("close_account", BAD_BODIES["close_account"])
+    for name in ("close_account", "set_up_second_factor", "turn_off_second_factor"):
+        yield offender.offend(name, BAD_BODIES[name])
+    yield offender.offend("renew_recovery_codes", BAD_BODIES["renew_recovery_codes"])
+    step = {"challenge": "x:y:z", "code": "x"}
+    offender.offend("finish_login", step)
+    yield offender.offend("finish_login", step)
+    yield offender.offend("set_up_at_login", {"challenge": "x:y:z"})
+    yield offender.offend("confirm_second_factor", {"code": "x"})
     yield offender.offend("change_email", BAD_BODIES["change_email"])
     offender.offend("ask_for_reset", {"email": "alice@example.com"})
     yield offender.offend("ask_for_reset", {"email": "alice@example.com"})
@@ -197,6 +243,7 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
     answers = {
         *offend_everywhere(offender),
         *offend_alone(offender, alice),
+        *offend_in_two_steps(offender, alice, settings),
         *offend_with_bad_tokens(
             offender, ["x", revoked, token_of(charlie), nobody, pair.access_token]
         ),

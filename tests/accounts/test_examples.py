@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pyotp
 import pytest
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from accounts.models import User
 from accounts.schema.people import NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from tests.accounts.test_avatars import picture
 from tests.openapi import list_examples, list_operations
@@ -25,6 +28,7 @@ VOLATILE |= {
     "user_agent",
     "key",
 }
+VOLATILE |= {"secret", "uri", "recovery_codes", "challenge"}
 
 
 class Reader:
@@ -50,6 +54,10 @@ class Reader:
         body = body or next(list_examples(operation.description.get("requestBody", {})), None)
         if body and "refresh_token" in body:
             body = {"refresh_token": self.known["refresh_token"]}
+        if body and "challenge" in body:
+            body = body | {"challenge": self.known["challenge"]}
+        if body and "code" in body:
+            body = body | {"code": self.find_code()}
         [listed] = self.known.get("results", [{}])
         ids = dict.fromkeys(("session_id", "key_id"), listed.get("id"))
         path = operation.path.format(user_id=self.known.get("id"), **ids)
@@ -64,13 +72,18 @@ class Reader:
         self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.known['access_token']}")
         self.done.add(name)
 
+    def find_code(self) -> str:
+        """Return the first code of the app, and then the recovery codes."""
+        codes = self.known.get("recovery_codes")
+        return codes.pop() if codes else pyotp.TOTP(self.known["secret"]).now()
+
 
 def acknowledge(value: Any, name: str = "") -> Any:
     """Return the value with what is volatile replaced by its type."""
     if isinstance(value, dict):
         return {name: acknowledge(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [acknowledge(item) for item in value]
+        return [acknowledge(item, name) for item in value]
     return type(value) if value and name in VOLATILE else value
 
 
@@ -80,7 +93,20 @@ def read_token(number: int = -1) -> str:
     return token
 
 
-def test_every_example_works() -> None:
+def use_second_factor(reader: Reader, settings: Settings) -> None:
+    """Set it up, log in with it, turn it off, and be told to set it up."""
+    for name in ("get_second_factor", "set_up_second_factor", "confirm_second_factor"):
+        reader.do(name)
+    for name in ("login", "finish_login", "renew_recovery_codes", "turn_off_second_factor"):
+        reader.do(name)
+    settings.AUTH_SECOND_FACTOR_FOR_STAFF = True
+    User.objects.update(is_admin=True)
+    for name in ("login", "set_up_at_login"):
+        reader.do(name)
+    User.objects.update(is_admin=False)
+
+
+def test_every_example_works(settings: Settings) -> None:
     """From registration to the end of the account; what is volatile has the type that is shown."""
     reader = Reader()
     reader.do("register")
@@ -95,7 +121,10 @@ def test_every_example_works() -> None:
     reader.do("look_up_user", query="?username=grace")
     for name in ("create_api_key", "list_api_keys", "revoke_api_key"):
         reader.do(name)
-    for name in ("logout", "login", "end_sessions", "login", "change_password"):
+    for name in ("logout", "login"):
+        reader.do(name)
+    use_second_factor(reader, settings)
+    for name in ("login", "end_sessions", "login", "change_password"):
         reader.do(name)
     reader.do("ask_for_verification")
     reader.do("change_email", {"new_email": NEW_EMAIL, "password": NEW_PASSWORD})

@@ -1,18 +1,21 @@
 """A walk through every endpoint and the admin site, that remembers each secret it comes by."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyotp
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.test import Client, override_settings
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import UntypedToken
 
 from accounts.api_keys.models import ApiKey
 from accounts.models import LoginSession, User
+from accounts.second_factor import urls as second_factor_urls
+from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.urls import urlpatterns
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
 from tests.accounts.test_avatars import picture
@@ -42,7 +45,8 @@ class Tour:
         for form in FORMS:
             self._live(form)
         self._administer()
-        missed = {str(route.name) for route in urlpatterns} - self._visited
+        routes = [*urlpatterns, *second_factor_urls.urlpatterns]
+        missed = {str(route.name) for route in routes} - self._visited
         assert not missed, f"The tour misses {missed}: add them, so that they are searched, too."
 
     def _call(self, method: str, path: str, *args: Any, expect: int = 200, **kwargs: Any) -> Any:
@@ -54,6 +58,10 @@ class Tour:
             self._client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access_token']}")
             for token in (body["access_token"], body["refresh_token"]):
                 self._note_token(token)
+        # Not the app's codes: six digits are found in any long number.
+        self.secrets |= {body[name] for name in ("secret", "uri", "challenge") if name in body}
+        for code in body.get("recovery_codes", ()):
+            self.secrets |= {code, code.replace("-", "")}
         self._note_rows()
         return body
 
@@ -66,6 +74,8 @@ class Tour:
         self.secrets.update(User.objects.values_list("password", flat=True))
         self.secrets.update(LoginSession.objects.values_list("token_hash", flat=True))
         self.secrets.update(ApiKey.objects.values_list("key_hash", flat=True))
+        self.secrets.update(AuthenticatorApp.objects.values_list("secret", flat=True))
+        self.secrets.update(RecoveryCode.objects.values_list("code_hash", flat=True))
         self.secrets.update(Session.objects.values_list("session_key", flat=True))
 
     def _live(self, form: dict[str, str]) -> None:
@@ -85,6 +95,7 @@ class Tour:
         self._recover(credentials)
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
         self._call("post", "/auth/change-password", change)
+        self._use_second_factor(new_credentials)
         token = self._call("post", "/auth/login", new_credentials)["refresh_token"]
         self._call("post", "/auth/logout", {"refresh_token": token})
         self._call("get", "/auth/verify", expect=401)
@@ -128,6 +139,38 @@ class Tour:
         self.secrets |= {reset["token"]}
         self._call("post", "/auth/login", credentials)
 
+    def _use_second_factor(self, credentials: dict[str, str]) -> None:
+        """Set it up, log in with app and recovery code, and turn it off."""
+        password = {"password": credentials["password"]}
+        secret = self._call("post", "/auth/second-factor/app", password)["secret"]
+        totp = pyotp.TOTP(secret)
+        confirmed = self._call("post", "/auth/second-factor/app/confirm", {"code": totp.now()})
+        codes = confirmed["recovery_codes"]
+        soon = datetime.now(UTC) + timedelta(seconds=totp.interval)
+        for code in (totp.at(soon), codes.pop()):
+            step = self._log_in(credentials)
+            wrong = step | {"code": codes[0][:-1]}
+            self._call("post", "/auth/login/second-factor", wrong, expect=401)
+            self._call("post", "/auth/login/second-factor", step | {"code": code})
+        proof = password | {"code": codes.pop()}
+        self._call("get", "/auth/second-factor")
+        codes = self._call("post", "/auth/second-factor/recovery-codes", proof)["recovery_codes"]
+        self._call("delete", "/auth/second-factor", password | {"code": codes[0]}, expect=204)
+
+    def _log_in(self, credentials: dict[str, str]) -> dict[str, str]:
+        body = self._call("post", "/auth/login", credentials, expect=401)
+        return {"challenge": body["challenge"]}
+
+    @override_settings(AUTH_SECOND_FACTOR_FOR_STAFF=True)
+    def _set_up_at_login(self, browser: Client) -> None:
+        """Be told to have a second factor, and have one from then on."""
+        step = self._log_in({"email": self._admin.email, "password": PASSWORD})
+        secret = self._call("post", "/auth/login/second-factor/app", step)["secret"]
+        first = step | {"code": pyotp.TOTP(secret).now()}
+        codes = self._call("post", "/auth/login/second-factor", first)["recovery_codes"]
+        login = {"username": self._admin.email, "password": PASSWORD, "code": codes[0]}
+        assert browser.post("/admin/login/?next=/admin/", login).status_code == 302
+
     def _look_around(self, user: Any) -> None:
         for _ in range(2):  # cold, then warm
             self._call("get", "/auth/verify")
@@ -160,8 +203,7 @@ class Tour:
         self._note_rows()
         for action in ("deactivate", "activate", "revoke"):
             run_action(browser, action, user)
-        credentials = {"email": self._admin.email, "password": PASSWORD}
-        self._call("post", "/auth/login", credentials)
+        self._set_up_at_login(browser)
         self._call("get", "/users/lookup", {"email": user.email})
         self._call("get", "/users/lookup", {"phone": user.phone})
         other = User.objects.get(username=FORMS[-1]["username"])

@@ -11,7 +11,7 @@ from tests.limits import LIFTED
 from tests.servers.stack import PROJECT
 
 KEY_BYTES = 48
-KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
+KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY", "SECOND_FACTOR_KEY")
 LOCAL_TTL_SECONDS = 5.0
 """How long a server that can't reach Redis may show what another server has changed."""
 MIGRATE_SECONDS = 180

@@ -19,13 +19,14 @@ PRODUCTION = {
     "SECRET_KEY": secrets.token_urlsafe(48),
     "JWT_SIGNING_KEY": secrets.token_urlsafe(48),
     "USERCACHE_SIGNING_KEY": secrets.token_urlsafe(48),
+    "SECOND_FACTOR_KEY": secrets.token_urlsafe(48),
     "ALLOWED_HOSTS": "www.example.com",
     "DATABASE_URL": "postgres://user:pass@127.0.0.1:1/db",
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "EMAIL_URL": "smtp+tls://mail.example.com:587",
 }
-KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY")
-NO_SECRETS = ("", "short", "insecure-development-only-secret-key-x")
+KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY", "SECOND_FACTOR_KEY")
+NO_SECRETS = ("", "short", "insecure-development-only-secret-key-x", "")
 SHOW = (
     "import json, django.conf; s = django.conf.settings; "
     "print(json.dumps({n: getattr(s, n) for n in dir(s) if n.isupper()}, default=str))"
@@ -57,7 +58,7 @@ def show_settings(**environment: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("name", "value"), list(zip(KEYS, NO_SECRETS, strict=True)))
 def test_production_wants_real_secrets(name: str, value: str) -> None:
-    """Each of the three; the message says what to set, and how to make one."""
+    """Each of the four; the message says what to set, and how to make one."""
     answer = run("-c", SHOW, **(PRODUCTION | {name: value}))
     assert answer.returncode != 0
     assert f"Set {name}, in the environment or in .env" in answer.stderr

@@ -1,0 +1,57 @@
+"""System checks of this app's settings."""
+
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+
+KEY_MIN_BYTES: Final = 32
+SHORTEST_SECONDS: Final = 30
+LONGEST_SECONDS: Final = 3600
+
+
+def check_keys(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that secrets of authenticator apps can be encrypted, with keys of their own (E001)."""
+    keys: Any = settings.AUTH_SECOND_FACTOR_KEYS
+    others = {settings.SECRET_KEY, settings.USERCACHE_SIGNING_KEY}
+    are_good = (
+        isinstance(keys, tuple)
+        and bool(keys)
+        and all(isinstance(key, str) and len(key.encode()) >= KEY_MIN_BYTES for key in keys)
+        and len({*keys} | others) == len(keys) + len(others)
+    )
+    if are_good:
+        return []
+    return [
+        Error(
+            "AUTH_SECOND_FACTOR_KEYS is no tuple of keys.",
+            hint=f"Give it one key of at least {KEY_MIN_BYTES} bytes, different from every other "
+            "secret, and after it the earlier keys that secrets may still be encrypted with.",
+            id="second_factor.E001",
+        )
+    ]
+
+
+def check_challenges(**_kwargs: Any) -> list[CheckMessage]:
+    """Check how long a log-in may take (E002), and of whom a factor is required (E003)."""
+    seconds: Any = settings.AUTH_SECOND_FACTOR_CHALLENGE_SECONDS
+    messages: list[CheckMessage] = []
+    is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
+    if not is_number or not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        messages.append(
+            Error(
+                f"AUTH_SECOND_FACTOR_CHALLENGE_SECONDS is {seconds!r}.",
+                hint=f"Set it to a whole number from {SHORTEST_SECONDS} to {LONGEST_SECONDS}.",
+                id="second_factor.E002",
+            )
+        )
+    required: Any = settings.AUTH_SECOND_FACTOR_FOR_STAFF
+    if not isinstance(required, bool):
+        messages.append(
+            Error(
+                f"AUTH_SECOND_FACTOR_FOR_STAFF is {required!r}.",
+                hint="Set it to True or False.",
+                id="second_factor.E003",
+            )
+        )
+    return messages

@@ -1,0 +1,36 @@
+"""The refusals of this app."""
+
+from rest_framework import status
+from rest_framework.exceptions import APIException
+
+from accounts.errors import Unauthorized
+
+
+class ChallengeNotValid(Unauthorized):
+    """Not a challenge of ours, or too old, or used, or the account has changed since."""
+
+    default_detail = "This log-in took too long, or was done already. Log in again."
+    default_code = "challenge_not_valid"
+
+
+class WrongCode(Unauthorized):
+    """Not a code of this user, or it was used before."""
+
+    default_detail = "This code is wrong, or was used before. Enter the next one."
+    default_code = "wrong_code"
+
+
+class FactorIsOn(APIException):
+    """There is an authenticator app already."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "There is an authenticator app already. Turn it off first."
+    default_code = "second_factor_on"
+
+
+class FactorIsOff(APIException):
+    """There is no second factor, or its set-up wasn't begun."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "There is no authenticator app, or its set-up took too long. Begin it anew."
+    default_code = "second_factor_off"

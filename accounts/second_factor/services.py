@@ -1,0 +1,255 @@
+"""The actions on second factors, one function and one transaction each.
+
+The caller checks limits, and the password where one is asked for.
+"""
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models.functions import Now
+
+from accounts.devices import UNKNOWN_DEVICE, Device
+from accounts.errors import AccountGone, SecondFactorRequired, SecondFactorSetUpRequired
+from accounts.models import User
+from accounts.notices import (
+    RECOVERY_CODES_REPLACED,
+    SECOND_FACTOR_OFF,
+    SECOND_FACTOR_ON,
+    notify,
+)
+from accounts.second_factor.challenges import (
+    Challenge,
+    check_state,
+    make_challenge,
+    read_challenge,
+)
+from accounts.second_factor.codes import (
+    confirm_app,
+    format_uri,
+    make_secret,
+    replace_recovery_codes,
+    use_code,
+)
+from accounts.second_factor.encryption import encrypt
+from accounts.second_factor.errors import (
+    ChallengeNotValid,
+    FactorIsOff,
+    FactorIsOn,
+    WrongCode,
+)
+from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
+from accounts.services import admit, load_active_user
+from accounts.tokens import TokenPair
+
+SET_UP_LIFETIME: Final = timedelta(minutes=15)
+"""From the secret to its first code."""
+LIMIT: Final = "factor"
+"""The action of AUTH_LIMITS that guesses at codes count as."""
+WRONG_CODE: Final = str(WrongCode.default_detail)
+
+
+class SetUp(NamedTuple):
+    """What an authenticator app needs to know; shown once."""
+
+    secret: str
+    uri: str
+
+
+class Login(NamedTuple):
+    """A finished log-in; with new recovery codes where it finished a set-up as well."""
+
+    user: User
+    tokens: TokenPair
+    recovery_codes: list[str] | None
+
+
+class Factors(NamedTuple):
+    """What a user has."""
+
+    is_required: bool
+    is_on: bool
+    recovery_codes_left: int
+
+
+def ask_for_factor(user: User) -> None:
+    """Let no log-in through by the password alone, where there is a factor or must be one.
+
+    Raises: SecondFactorRequired, SecondFactorSetUpRequired.
+    """
+    app = _find_app(user)
+    if _is_on(app):
+        raise SecondFactorRequired(make_challenge(user, app))
+    if is_required(user):
+        raise SecondFactorSetUpRequired(make_challenge(user, app))
+
+
+def is_required(user: User) -> bool:
+    """Return whether the user has to have a second factor."""
+    return bool(settings.AUTH_SECOND_FACTOR_FOR_STAFF and (user.is_admin or user.is_superuser))
+
+
+def has_factor(user: User) -> bool:
+    """Return whether the user has a second factor."""
+    return _is_on(_find_app(user))
+
+
+def describe_factors(user: User) -> Factors:
+    """Return what the user has."""
+    left = RecoveryCode.objects.filter(user=user, used_at__isnull=True).count()
+    return Factors(is_required(user), has_factor(user), left)
+
+
+def begin_set_up(*, user_id: int) -> SetUp:
+    """Return a new secret, which counts once it is confirmed.
+
+    Raises: FactorIsOn, AccountGone.
+    """
+    with transaction.atomic():
+        return _begin_set_up(load_active_user(user_id))
+
+
+def begin_set_up_at_login(*, challenge: str) -> SetUp:
+    """Do the same for a user who can't log in before.
+
+    Raises: ChallengeNotValid, FactorIsOn.
+    """
+    with transaction.atomic():
+        user, _ = _load_challenged(read_challenge(challenge))
+        return _begin_set_up(user)
+
+
+def confirm_set_up(*, user_id: int, code: str) -> list[str]:
+    """Switch the factor on by the app's first code; return the recovery codes.
+
+    Raises: ValidationError on `code`; FactorIsOn, FactorIsOff, AccountGone.
+    """
+    with transaction.atomic():
+        user = load_active_user(user_id)
+        recovery_codes = _confirm(user, _find_app(user), code)
+        if recovery_codes is None:
+            raise _refuse_code()
+        return recovery_codes
+
+
+def finish_login(*, challenge: str, code: str, device: Device = UNKNOWN_DEVICE) -> Login:
+    """Start the session of a user who has shown the password and a code.
+
+    If this is the first code of an app that was set up on the way, it switches the factor on.
+
+    Raises: ChallengeNotValid, WrongCode, FactorIsOff.
+    """
+    recovery_codes = None
+    with transaction.atomic():
+        user, app = _load_challenged(read_challenge(challenge))
+        if _is_on(app):
+            is_good = use_code(user, code)
+        else:
+            recovery_codes = _confirm(user, app, code)
+            is_good = recovery_codes is not None
+        if not is_good:
+            raise WrongCode
+        return Login(user, admit(user=user, device=device), recovery_codes)
+
+
+def renew_recovery_codes(*, user_id: int, code: str) -> list[str]:
+    """Return new recovery codes in place of the old ones, and tell the user by mail.
+
+    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    """
+    with transaction.atomic():
+        user = _load_with_code(user_id, code)
+        notify(user.email, RECOVERY_CODES_REPLACED)
+        return replace_recovery_codes(user)
+
+
+def turn_off(*, user_id: int, code: str) -> None:
+    """Remove the user's factor and recovery codes at their own wish, and tell them by mail.
+
+    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    """
+    with transaction.atomic():
+        _remove(_load_with_code(user_id, code))
+
+
+def remove_factors(*, user_id: int) -> bool:
+    """Do the same for a user who has lost everything; return whether there was a factor.
+
+    Raises: User.DoesNotExist.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        was_on = has_factor(user)
+        if was_on:
+            _remove(user)
+        return was_on
+
+
+def _begin_set_up(user: User) -> SetUp:
+    if has_factor(user):
+        raise FactorIsOn
+    secret = make_secret()
+    AuthenticatorApp.objects.update_or_create(
+        user=user,
+        defaults={
+            "secret": encrypt(secret, user_id=user.pk),
+            "created_at": Now(),
+            "confirmed_at": None,
+            "last_step": 0,
+        },
+    )
+    return SetUp(secret, format_uri(secret, email=user.email))
+
+
+def _confirm(user: User, app: AuthenticatorApp | None, code: str) -> list[str] | None:
+    # New recovery codes, or None for a wrong code.
+    if _is_on(app):
+        raise FactorIsOn
+    pending = AuthenticatorApp.objects.filter(
+        user=user, created_at__gt=Now() - SET_UP_LIFETIME
+    ).first()
+    if pending is None:
+        raise FactorIsOff
+    if not confirm_app(pending, code):
+        return None
+    notify(user.email, SECOND_FACTOR_ON)
+    return replace_recovery_codes(user)
+
+
+def _remove(user: User) -> None:
+    AuthenticatorApp.objects.filter(user=user).delete()
+    RecoveryCode.objects.filter(user=user).delete()
+    notify(user.email, SECOND_FACTOR_OFF)
+
+
+def _load_challenged(challenge: Challenge) -> tuple[User, AuthenticatorApp | None]:
+    try:
+        user = load_active_user(challenge.user_id)
+    except AccountGone as error:
+        raise ChallengeNotValid from error
+    app = _find_app(user)
+    check_state(challenge, user, app)
+    return user, app
+
+
+def _load_with_code(user_id: int, code: str) -> User:
+    user = load_active_user(user_id)
+    if not has_factor(user):
+        raise FactorIsOff
+    if not use_code(user, code):
+        raise _refuse_code()
+    return user
+
+
+def _find_app(user: User) -> AuthenticatorApp | None:
+    return AuthenticatorApp.objects.filter(user=user).first()
+
+
+def _is_on(app: AuthenticatorApp | None) -> bool:
+    return app is not None and app.confirmed_at is not None
+
+
+def _refuse_code() -> ValidationError:
+    return ValidationError({"code": ValidationError(WRONG_CODE, code="invalid")})

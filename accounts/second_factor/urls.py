@@ -1,0 +1,18 @@
+"""The paths of this app."""
+
+from django.urls import path
+
+from accounts.second_factor import views
+
+urlpatterns = [
+    path("auth/login/second-factor", views.LoginStepView.as_view(), name="finish-login"),
+    path("auth/login/second-factor/app", views.LoginSetUpView.as_view(), name="set-up-at-login"),
+    path("auth/second-factor", views.SecondFactorView.as_view(), name="second-factor"),
+    path("auth/second-factor/app", views.SetUpView.as_view(), name="set-up-factor"),
+    path("auth/second-factor/app/confirm", views.ConfirmationView.as_view(), name="confirm-factor"),
+    path(
+        "auth/second-factor/recovery-codes",
+        views.RecoveryCodesView.as_view(),
+        name="recovery-codes",
+    ),
+]

@@ -1,0 +1,142 @@
+"""`/auth/second-factor` and the second step of a log-in."""
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.devices import get_device
+from accounts.limits import check_limit
+from accounts.second_factor import schema
+from accounts.second_factor.challenges import read_challenge
+from accounts.second_factor.errors import ChallengeNotValid
+from accounts.second_factor.serializers import (
+    ChallengeAndCodeSerializer,
+    ChallengeSerializer,
+    CodeSerializer,
+    FactorsSerializer,
+    PasswordAndCodeSerializer,
+    PasswordSerializer,
+)
+from accounts.second_factor.services import (
+    LIMIT,
+    begin_set_up,
+    begin_set_up_at_login,
+    confirm_set_up,
+    describe_factors,
+    finish_login,
+    renew_recovery_codes,
+    turn_off,
+)
+from accounts.services import check_password_of
+from accounts.viewer import get_viewer
+from accounts.views.sessions import OpenView, describe_login
+from accounts.workload import slow_work
+
+
+class SecondFactorView(APIView):
+    """`GET` and `DELETE /auth/second-factor`."""
+
+    @schema.GET_FACTORS
+    def get(self, request: Request) -> Response:
+        """Return what one's account has."""
+        return Response(FactorsSerializer(describe_factors(get_viewer(request))).data)
+
+    @schema.TURN_OFF
+    def delete(self, request: Request) -> Response:
+        """Remove one's authenticator app and recovery codes."""
+        code = _check_password_and_limit(request)
+        turn_off(user_id=get_viewer(request).pk, code=code)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SetUpView(APIView):
+    """`POST /auth/second-factor/app`."""
+
+    @schema.BEGIN_SET_UP
+    def post(self, request: Request) -> Response:
+        """Return a new secret, which counts once it is confirmed."""
+        body = PasswordSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        _check_password(request, body.validated_data["password"])
+        return Response(begin_set_up(user_id=get_viewer(request).pk)._asdict())
+
+
+class ConfirmationView(APIView):
+    """`POST /auth/second-factor/app/confirm`."""
+
+    @schema.CONFIRM_SET_UP
+    def post(self, request: Request) -> Response:
+        """Switch the app on by its first code; return the recovery codes."""
+        body = CodeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user_id = get_viewer(request).pk
+        # Apart from those at log-ins, which a stolen access token must not use up.
+        check_limit(request, LIMIT, account=f"set-up of {user_id}")
+        return Response({"recovery_codes": confirm_set_up(user_id=user_id, **body.validated_data)})
+
+
+class RecoveryCodesView(APIView):
+    """`POST /auth/second-factor/recovery-codes`."""
+
+    @schema.RENEW_CODES
+    def post(self, request: Request) -> Response:
+        """Return new recovery codes in place of the old ones."""
+        code = _check_password_and_limit(request)
+        codes = renew_recovery_codes(user_id=get_viewer(request).pk, code=code)
+        return Response({"recovery_codes": codes})
+
+
+class LoginStepView(OpenView):
+    """`POST /auth/login/second-factor`."""
+
+    @schema.FINISH_LOGIN
+    def post(self, request: Request) -> Response:
+        """Exchange a challenge and a code for tokens."""
+        body = ChallengeAndCodeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        _limit_challenged(request, body.validated_data["challenge"])
+        login = finish_login(device=get_device(request), **body.validated_data)
+        answer = describe_login(login.user, login.tokens)
+        if login.recovery_codes is not None:
+            answer["recovery_codes"] = login.recovery_codes
+        return Response(answer)
+
+
+class LoginSetUpView(OpenView):
+    """`POST /auth/login/second-factor/app`."""
+
+    @schema.SET_UP_AT_LOGIN
+    def post(self, request: Request) -> Response:
+        """Return a new secret to a user who must have one to log in."""
+        body = ChallengeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        _limit_challenged(request, body.validated_data["challenge"])
+        return Response(begin_set_up_at_login(**body.validated_data)._asdict())
+
+
+def _check_password(request: Request, password: str) -> None:
+    user_id = get_viewer(request).pk
+    with slow_work():
+        check_limit(request, "password", account=user_id)
+        check_password_of(user_id=user_id, password=password)
+
+
+def _check_password_and_limit(request: Request) -> str:
+    # The code, which isn't looked at before the password was right.
+    body = PasswordAndCodeSerializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    _check_password(request, body.validated_data["password"])
+    check_limit(request, LIMIT, account=get_viewer(request).pk)
+    code: str = body.validated_data["code"]
+    return code
+
+
+def _limit_challenged(request: Request, challenge: str) -> None:
+    # Of a challenge that isn't ours only the address counts.
+    try:
+        user_id = read_challenge(challenge).user_id
+    except ChallengeNotValid:
+        check_limit(request, LIMIT)
+        raise
+    check_limit(request, LIMIT, account=user_id)

@@ -1,0 +1,1 @@
+"""Second factors: their set-up, their log-in, and attacks on both."""
