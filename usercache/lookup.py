@@ -278,8 +278,15 @@ class Store:
     ) -> Values | None:
         key = lookup.key
         waits: dict[bytes, Iterator[float]] = {}
-        held = backend.get(key)
-        while True:
+        fill_lock = new_fill_lock()
+        if versions and lookup.may_fill():
+            # What the client-side cache lacks is likely to be in Redis neither: a hit then costs a
+            # script instead of a GET, and a miss one round trip less.
+            held = backend.acquire_fill_lock(key, fill_lock)
+            is_locked = held is None
+        else:
+            held, is_locked = backend.get(key), False
+        while not is_locked:
             kind = held[:1] if held is not None else b""
             if held is not None and kind not in (FILL_LOCK, WRITE_MARKER):
                 record = self._read(lookup.codec, key, held)
@@ -300,12 +307,12 @@ class Store:
                 self.sleep(pause)
                 held = backend.get(key)
                 continue
-            fill_lock = new_fill_lock()
             held = backend.acquire_fill_lock(key, fill_lock, instead_of=held or b"")
-            if held is None:
-                return self._load_and_fill(
-                    backend, lookup.codec, [key], fill_lock, lambda: {key: self._load(lookup)}
-                )[key]
+            is_locked = held is None
+        else:
+            return self._load_and_fill(
+                backend, lookup.codec, [key], fill_lock, lambda: {key: self._load(lookup)}
+            )[key]
         return self._load(lookup)
 
     def _read_many_through(

@@ -7,8 +7,9 @@ list of choices, and the same choices make the same run.
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.counting import counted_events
 from usercache.backends import redis
@@ -111,18 +112,30 @@ class GatedBackend:
         return gated if callable(operation) else operation
 
 
-def make_gated_store() -> Store:
+class EmptyL1:
+    """A client-side cache that is on, and whose every record has just been dropped."""
+
+    def snapshot_versions(self, keys: Iterable[str]) -> dict[str, int]:
+        return dict.fromkeys(keys, 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: None
+
+
+def make_gated_store(*, has_l1: bool = False) -> Store:
     """Return a store on Redis with a gate before each of its operations.
 
     Redis stands in the memory backend's place, so that no breaker and no second backend interfere.
     """
     gated = GatedBackend(redis.connect(conf.USERCACHE_REDIS_ALIAS))
-    return Store(
+    store = Store(
         memory=gated,  # type: ignore[arg-type]
         events=counted_events(),
         random=lambda: 0.0,
         sleep=lambda _seconds: None,
     )
+    store.l1 = EmptyL1() if has_l1 else None
+    return store
 
 
 @dataclass

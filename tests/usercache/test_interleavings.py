@@ -2,7 +2,7 @@
 
 Readers call `get_user_by_id`, writers save instances or update query sets in transactions that
 commit, roll back, roll back to a savepoint, or are killed; Redis and PostgreSQL are real. A read
-is stale when it returns an older version than was committed when its first GET was sent; an entry
+is stale when it returns an older version than was committed when it first asked Redis; an entry
 is stale when the look-up after everybody has finished returns anything but the row.
 """
 
@@ -100,7 +100,7 @@ class World:
             return
         if actor.at == "update":
             self.lock_holder = actor
-        elif actor.at == "get":
+        elif actor.at in ("get", "acquire_fill_lock"):
             self.began.setdefault(actor, self.committed)
         actor.step()
 
@@ -193,11 +193,17 @@ def update_at_once(world: World) -> None:
         User.objects.filter(pk=world.pk).update(token_version=F("token_version") + 1)
 
 
-@pytest.fixture(autouse=True)
-def _gated_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a gate before each of the backend's operations; a look-up never waits for another."""
+@pytest.fixture(autouse=True, params=[False, True], ids=["redis alone", "l1"])
+def _gated_store(
+    request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put a gate before each of the backend's operations; a look-up never waits for another.
+
+    With a client-side cache in front of it, a look-up takes the fill lock in its first operation.
+    """
     settings.USERCACHE_FILL_LOCK_WAIT_SECONDS = settings.USERCACHE_WRITE_MARKER_WAIT_SECONDS = 0
-    monkeypatch.setattr(RUNTIME, "_store", make_gated_store())
+    get_store()  # the first of a process begins to renew write markers
+    monkeypatch.setattr(RUNTIME, "_store", make_gated_store(has_l1=request.param))
 
 
 def run(

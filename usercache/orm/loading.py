@@ -5,12 +5,16 @@ Rows are found by the model's default manager, as in Django's own log-in: a user
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, models, transaction
 
 from usercache.codec import Codec, Values
 from usercache.database import database_of, is_in_transaction
+from usercache.identifiers import PK
+from usercache.orm.statement import get_statement, is_plain
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
@@ -21,8 +25,14 @@ MOST_AFTER_COMMIT: Final = 100
 
 def load(codec: Codec, by: Mapping[str, Any]) -> Values | None:
     """Return the columns of the row with these values, None where there is none. One query."""
-    found = list(rows_of(codec).filter(**by).values_list(*codec.columns)[:1])
-    return codec.read_row(found[0]) if found else None
+    rows, row = rows_of(codec), None
+    if by.keys() == {PK} and is_plain(rows):
+        connection = connections[rows.db]
+        with suppress(EmptyResultSet):  # no row can have this key
+            row = get_statement(codec, connection, rows, by[PK]).fetch(connection, by[PK])
+    else:
+        row = next(iter(rows.filter(**by).values_list(*codec.columns)[:1]), None)
+    return None if row is None else codec.read_row(row)
 
 
 def load_pk(codec: Codec, by: Mapping[str, Any]) -> Any:

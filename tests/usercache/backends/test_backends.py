@@ -492,7 +492,7 @@ def test_probe_that_reads_something_else_fails(monkeypatch: pytest.MonkeyPatch) 
     backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
     backend.probe()
     assert backend.get(PROBE) is None
-    monkeypatch.setattr(redis_backend, "_execute_for_good", lambda _pipe: [True, b"other", 1])
+    monkeypatch.setattr(backend, "_exchange", lambda _commands: [b"OK", b"other", 1])
     with pytest.raises(redis_backend.ProbeFailedError, match="other"):
         backend.probe()
 
