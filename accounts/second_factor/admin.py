@@ -14,7 +14,7 @@ from accounts.second_factor.serializers import CODE_MAX_LENGTH
 from accounts.second_factor.services import LIMIT, WRONG_CODE, has_factor, is_required
 
 NOT_SET_UP = (
-    "This account needs a second factor. Set one up by logging in to the API, and come back."
+    "This account needs a second factor. Set one up by logging in to the API, as at /api/docs."
 )
 
 

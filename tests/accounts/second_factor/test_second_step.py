@@ -242,7 +242,7 @@ def test_guesses_are_limited(
 ) -> None:
     """By account, from whatever address and with new challenges; a good code doesn't pass either.
 
-    With the limits as they are shipped, it takes four years on average to guess one.
+    With the limits as they are shipped, it takes two years on average to guess one.
     """
     settings.AUTH_LIMITS = settings.AUTH_LIMITS | {"factor": {"account": (3, 3600)}}
     challenges = [ask_for_challenge(anybody, alice) for _ in range(4)]
@@ -256,6 +256,20 @@ def test_guesses_are_limited(
     assert 0 < int(response.headers["Retry-After"]) <= 1200
     response = anybody.post("/auth/login/second-factor/app", {"challenge": challenges[3]})
     assert response.status_code == 429
+
+
+def test_owner_is_not_locked_out_from_one_address(
+    anybody: APIClient, alice: User, phone: Phone, settings: Settings
+) -> None:
+    """By somebody who has the password: their guesses leave some to the owner's address."""
+    settings.AUTH_LIMITS = settings.AUTH_LIMITS | {
+        "factor": {"pair": (2, 3600), "account": (4, 3600)}
+    }
+    body = {"challenge": ask_for_challenge(anybody, alice), "code": "0"}
+    path = "/auth/login/second-factor"
+    codes = [anybody.post(path, body, REMOTE_ADDR="198.51.100.1").status_code for _ in range(9)]
+    assert codes == [401] * 2 + [429] * 7
+    assert finish(anybody, body["challenge"], phone.next_code()).status_code == 200
 
 
 def test_guesses_at_challenges_are_limited(anybody: APIClient, settings: Settings) -> None:
