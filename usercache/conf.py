@@ -61,8 +61,8 @@ class Conf:
     USERCACHE_FIELDS = Setting[tuple[str, ...]](())
     """The columns that may be cached, the primary key among them; nothing else ever is."""
     USERCACHE_LISTEN_ALIAS = Setting("")
-    """The DATABASES alias on which the relay is notified, past a connection pooler; "" for that
-    of the users."""
+    """The DATABASES alias on which changes are heard of, past a connection pooler; "" for that of
+    the users."""
     USERCACHE_READ_ONLY_USERS = Setting(default=False)
     """Whether saving or deleting a cached user is an error instead of a write."""
     USERCACHE_TTL_SECONDS = Setting(300.0, 1, 86_400, "seconds")
@@ -72,7 +72,7 @@ class Conf:
     USERCACHE_NEGATIVE_TTL_SECONDS = Setting(30.0, 1, 3600, "seconds")
     """The longest life of "no such user"."""
     USERCACHE_MEMORY_TTL_SECONDS = Setting(5.0, 0.1, 60, "seconds")
-    """The longest life of an entry in process memory, where no other process can drop it."""
+    """The longest life of an entry in process memory, where nobody reports changes to it."""
     USERCACHE_FILL_LOCK_TTL_SECONDS = Setting(5.0, 0.1, 60, "seconds")
     """How long one loader holds the others off; longer than a load takes."""
     USERCACHE_FILL_LOCK_WAIT_SECONDS = Setting(0.25, 0, 60, "seconds")
@@ -105,7 +105,7 @@ class Conf:
     USERCACHE_FORWARD_FIELDS = Setting[tuple[str, ...]](())
     """The cached columns that ForwardAuth tells besides the key."""
 
-    # Of usercache.tracking
+    # Of the client-side cache
     USERCACHE_L1_MAX_ENTRIES = Setting(10_000, 0, 10_000_000, "users")
     """How many users, and pointers to them, a process keeps in memory; 0 for no client-side
     cache."""

@@ -104,7 +104,10 @@ class Store:
         self.redis = redis
         self.memory = memory
         self.l1: L1Cache | None = None
-        """The client-side cache, where `usercache.tracking` is installed."""
+        """The client-side cache in front of Redis, where `usercache.tracking` is installed."""
+        self.memory_l1: L1Cache | None = None
+        """That in front of process memory, which is then served only while the database reports
+        changes; None where it can't."""
         self.events = events
         self.on_recovery: list[Callable[[Backend], object]] = []
         """Each is called with the bare Redis backend before it is used."""
@@ -120,8 +123,8 @@ class Store:
 
         None says nothing about the user: `look_up()` does, with what `make_lookup` returns.
         """
-        l1, redis = self.l1, self.redis
-        if l1 is None or redis is None or not redis.breaker.is_closed or not self._serves(key):
+        l1 = self.present_l1
+        if l1 is None or not self._serves(key):
             return None
         began = time.perf_counter()
         record = l1.get(key)
@@ -178,7 +181,8 @@ class Store:
 
     def recall_pointer(self, key: str) -> Any:
         """Return the primary key that `keep_pointer()` was called with, if it is still held."""
-        return None if self.l1 is None or self._is_off else self.l1.get_pointer(key)
+        l1 = self.present_l1
+        return None if l1 is None or self._is_off else l1.get_pointer(key)
 
     def get_pointer(self, key: str) -> str | None:
         """Return the id a pointer leads to, None where there is none. One operation."""
@@ -189,8 +193,8 @@ class Store:
 
     def keep_pointer(self, key: str, pk: Any) -> None:
         """Let the client-side cache, if there is one, lead to a primary key; no I/O."""
-        if self.l1 is not None:
-            self.l1.put_pointer(key, pk, conf.USERCACHE_TTL_SECONDS)
+        if (l1 := self.present_l1) is not None:
+            l1.put_pointer(key, pk, conf.USERCACHE_TTL_SECONDS)
 
     def set_pointer(self, key: str, pk: str) -> None:
         """Let a pointer lead to an id; its readers check the record it leads to."""
@@ -224,8 +228,8 @@ class Store:
     def empty_memory(self) -> None:
         """Drop every record of this process: before and after Redis was out of use."""
         self.memory.invalidate_all()
-        if self.l1 is not None:
-            self.l1.invalidate_all()
+        for l1 in self._l1s:
+            l1.invalidate_all()
 
     def recover(self, redis: Backend) -> None:
         """Empty process memory and tell Redis what it missed; called before Redis is used.
@@ -254,6 +258,16 @@ class Store:
         """Return the milliseconds since 1970."""
         return int(self._clock() * MILLISECONDS)
 
+    @property
+    def present_l1(self) -> L1Cache | None:
+        """The client-side cache in front of the backend that is used at present."""
+        redis = self.redis
+        return self.l1 if redis is not None and redis.breaker.is_closed else self.memory_l1
+
+    @property
+    def _l1s(self) -> list[L1Cache]:
+        return [l1 for l1 in (self.l1, self.memory_l1) if l1 is not None]
+
     def _serves(self, key: str) -> bool:
         return self.served_percent == ALL or is_served(key, self.served_percent)
 
@@ -263,15 +277,19 @@ class Store:
 
     def _first_answer(self, ask: Callable[[Backend], T], otherwise: Callable[[], T]) -> T:
         redis = self.redis
-        if redis is None:
-            return ask(self.memory)
-        if redis.is_available():
+        if redis is not None and redis.is_available():
             try:
                 return ask(redis)
             except UnavailableError:  # already counted
                 pass
+        return ask(self.memory) if self._may_ask_memory else otherwise()
+
+    @property
+    def _may_ask_memory(self) -> bool:
+        if self.memory_l1 is not None:
+            return self.memory_l1.is_current
         # Unless Redis is known to be away, others write through it and can't tell our memory.
-        return ask(self.memory) if redis.breaker.is_away else otherwise()
+        return self.redis is None or self.redis.breaker.is_away
 
     def _read_through(
         self, backend: Backend, lookup: Lookup, versions: Mapping[str, Any]
@@ -388,8 +406,10 @@ class Store:
         self.events.note_lookup(backend.name, began, pk_of(key))
         if record.values is None:
             self.events.count(NEGATIVE_HITS)
-        elif self.l1 is not None and key in versions and backend is self.redis:
-            self.l1.put(key, record, versions[key], self.seconds_left(record))
+            return
+        l1 = self.l1 if backend is self.redis else self.memory_l1
+        if l1 is not None and key in versions:
+            l1.put(key, record, versions[key], self.seconds_left(record))
 
     def _load(self, lookup: Lookup) -> Values | None:
         try:
@@ -438,15 +458,17 @@ class Store:
         return loaded
 
     def _snapshot_versions(self, keys: Sequence[str]) -> Mapping[str, Any]:
-        # Before Redis is queried, and before the breaker is asked.
-        return {} if self.l1 is None else self.l1.snapshot_versions(keys)
+        # Before a backend is queried, and before the breaker is asked. If another backend answers
+        # than this cache is in front of, the version is none of its cache's.
+        l1 = self.present_l1
+        return {} if l1 is None else l1.snapshot_versions(keys)
 
     def _invalidate_in_all(self, invalidate: Callable[[Invalidated], None]) -> bool:
         invalidate(self.memory)
         is_confirmed = self.redis is None or self._invalidate_in_redis(invalidate, self.redis)
-        if self.l1 is not None:
-            # Last, or another thread could put back what Redis still had.
-            invalidate(self.l1)
+        for l1 in self._l1s:
+            # Last, or another thread could put back what its backend still had.
+            invalidate(l1)
         return is_confirmed
 
     def _invalidate_in_redis(

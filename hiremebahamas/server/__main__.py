@@ -62,8 +62,8 @@ def describe(options: ServerOptions) -> Iterator[str]:
     yield f"{options.workers} workers of {options.threads} threads."
     to_database = preparation.database_connections()
     if to_database is not None:
-        # One more for the probe of a server that hangs.
-        yield f"PostgreSQL must take {options.workers * (to_database + 1)} connections."
+        each = to_database + preparation.UNPOOLED_CONNECTIONS
+        yield f"PostgreSQL must take {options.workers * each} connections."
         if to_database < options.threads:
             yield (
                 f"DATABASE_POOL_MAX_CONNECTIONS is {to_database}, less than the threads of a "
@@ -71,7 +71,7 @@ def describe(options: ServerOptions) -> Iterator[str]:
             )
     to_redis = preparation.redis_connections()
     if to_redis is None:
-        yield "REDIS_URL is unset: each worker caches users for itself, for a few seconds."
+        yield "REDIS_URL is unset: each worker caches users for itself."
     else:
         to_redis += preparation.TRACKING_CONNECTIONS
         yield f"Redis must take {options.workers * to_redis} connections."

@@ -24,6 +24,8 @@ REQUIRED: Final = {
 # The audit, the shadow and the metrics flusher; the tracking connection is in no pool.
 USERCACHE_THREADS: Final = 3
 TRACKING_CONNECTIONS: Final = 1
+UNPOOLED_CONNECTIONS: Final = 2
+"""To PostgreSQL: for the probe of a server that hangs, and to listen while Redis isn't used."""
 
 
 class NotReadyError(Exception):

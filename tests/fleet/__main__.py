@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from tests.fleet.director import play
@@ -26,16 +27,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     runs: list[Result] = []
     broken: dict[str, list[str]] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix=PREFIX) as root,
-        Fleet(Path(root), is_pooled=options.pooled) as fleet,
-    ):
-        for name in options.scenario or NAMES:
-            _say(f"{name} …")
-            scenario = NAMES[name]
-            result = _play(fleet, scenario, options)
-            runs.append(result)
-            broken[scenario.name] = list(scenario.promise.broken(result))
+    scenarios = [NAMES[name] for name in options.scenario or NAMES]
+    for has_redis, together in groupby(scenarios, key=lambda scenario: scenario.has_redis):
+        with (
+            tempfile.TemporaryDirectory(prefix=PREFIX) as root,
+            Fleet(Path(root), is_pooled=options.pooled, has_redis=has_redis) as fleet,
+        ):
+            for scenario in together:
+                _say(f"{scenario.name} …")
+                result = _play(fleet, scenario, options)
+                runs.append(result)
+                broken[scenario.name] = list(scenario.promise.broken(result))
     _say(format_table(runs))
     for name, sentences in broken.items():
         for sentence in sentences[:SHOWN_SENTENCES]:

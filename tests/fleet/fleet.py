@@ -9,13 +9,12 @@ from typing import Self
 
 from tests.fleet.background_process import BackgroundProcess
 from tests.fleet.environment import make_environment, migrate
-from tests.fleet.instance import Instance
+from tests.fleet.instance import Instance, redis_url
 from tests.fleet.ledger import Ledger
 from tests.fleet.processes import Relay, RestartablePostgreSQL
 from tests.fleet.users import Person, Users
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.redis_server import RedisServer
-from tests.servers.server import HOST
 from tests.servers.tcp_proxy import TcpProxy
 
 INSTANCES = 4
@@ -32,9 +31,14 @@ class Fleet:
         directory: Path,
         *,
         is_pooled: bool = False,
+        has_redis: bool = True,
         settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Choose ports and keys, with settings of the product's by name; nothing runs yet."""
+        """Choose ports and keys, with settings of the product's by name; nothing runs yet.
+
+        Without `has_redis`, there is one that no process knows.
+        """
+        self.has_redis = has_redis
         self.redis = RedisServer(_subdirectory(directory, "redis"))
         self.postgresql = RestartablePostgreSQL(_subdirectory(directory, "postgresql"))
         self._pooler: PgBouncer | None = None
@@ -46,9 +50,16 @@ class Fleet:
                 "DATABASE_DIRECT_URL": self.postgresql.url,
                 "DATABASE_IS_POOLED": "True",
             }
+        if not has_redis:
+            servers["REDIS_URL"] = ""
         self.environment = {**servers, **settings}
         self.instances = [
-            Instance(_subdirectory(directory, f"web{n}"), self.environment, self.redis.port)
+            Instance(
+                _subdirectory(directory, f"web{n}"),
+                self.environment,
+                self.redis.port,
+                has_redis=has_redis,
+            )
             for n in range(INSTANCES)
         ]
         self.relay = Relay(_subdirectory(directory, "relay"), self.environment)
@@ -57,7 +68,7 @@ class Fleet:
         self._background_proxy = TcpProxy(self.redis.port)
         self.background = BackgroundProcess(
             _subdirectory(directory, "background"),
-            self.environment | {"REDIS_URL": f"redis://{HOST}:{self._background_proxy.port}/0"},
+            self.environment | redis_url(self._background_proxy, has_redis=has_redis),
         )
         self.ledger = Ledger()
         self.busy: list[Person] = []

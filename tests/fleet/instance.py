@@ -19,11 +19,19 @@ ANSWER_SECONDS = 60.0
 class Instance:
     """A web server that can be cut off, killed or restarted alone."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str], redis_port: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        redis_port: int,
+        *,
+        has_redis: bool = True,
+    ) -> None:
         """Prepare it; `with` starts it."""
         self.proxy = TcpProxy(redis_port)
-        own = {"REDIS_URL": f"redis://{HOST}:{self.proxy.port}/0"}
-        self.web = FleetWebServer(directory, {**environment, **own})
+        self.web = FleetWebServer(
+            directory, {**environment, **redis_url(self.proxy, has_redis=has_redis)}
+        )
         self.generation = 0
         """Goes up with each new worker: connections to an older one are dead."""
         self.is_doomed = False
@@ -86,3 +94,8 @@ class Instance:
     def __exit__(self, *exception: object) -> None:
         """Stop both."""
         self._stack.close()
+
+
+def redis_url(proxy: TcpProxy, *, has_redis: bool) -> dict[str, str]:
+    """Return the variable that leads a process to Redis, by this proxy, or to none."""
+    return {"REDIS_URL": f"redis://{HOST}:{proxy.port}/0" if has_redis else ""}

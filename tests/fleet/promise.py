@@ -14,24 +14,28 @@ BUSY_FACTOR: Final = 10
 class Promise:
     """How stale answers may be between the first fault and the recovery of every server.
 
-    Before the first fault and after the recovery none may be; and no request may fail, ever.
+    And no request may fail, ever.
     """
 
     stale_seconds: float = 0.0
     """At servers that could reach Redis all the time."""
     cut_off_stale_seconds: float = 0.0
     """At those that couldn't."""
+    undisturbed_stale_seconds: float = 0.0
+    """Before the first fault, and after the recovery."""
     visible_seconds: float = 1.0
     """Raw SQL is seen by every server within this time, at the 99th percentile."""
 
     def on_a_busy_machine(self) -> Self:
         """Return what is promised on a busy machine, whose relay and connections are slow.
 
-        What may never be still may not, and the time for which memory is served is by the clock.
+        What may never be still may not.
         """
         return replace(
             self,
             stale_seconds=self.stale_seconds * BUSY_FACTOR,
+            cut_off_stale_seconds=self.cut_off_stale_seconds * BUSY_FACTOR,
+            undisturbed_stale_seconds=self.undisturbed_stale_seconds * BUSY_FACTOR,
             visible_seconds=self.visible_seconds * BUSY_FACTOR,
         )
 
@@ -65,5 +69,5 @@ class Promise:
 
     def _allowed(self, stale: Stale) -> float:
         if not stale.is_disturbed:
-            return 0.0
+            return self.undisturbed_stale_seconds
         return self.cut_off_stale_seconds if stale.is_cut_off else self.stale_seconds

@@ -1,12 +1,10 @@
 """The scenarios: what happens when, and what is promised while it does."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.fleet import faults
-from tests.fleet.environment import LOCAL_TTL_SECONDS
 from tests.fleet.promise import Promise
 from tests.fleet.run_state import RunState
 
@@ -17,11 +15,15 @@ CONNECTION_LAG_SECONDS = 0.05
 """How much later than a writer's response a message may reach one process over a connection that is
 slower than the writer's: the client-side cache doesn't wait for it. See docs/caveats.md."""
 
+REPORT_SECONDS = 0.25
+"""How much later than a writer's response PostgreSQL's message may reach a process without Redis,
+however busy its machine is."""
+
 NOTHING_STALE = Promise()
 CONNECTIONS_LAG = Promise(stale_seconds=CONNECTION_LAG_SECONDS)
-RELAY_TELLS_OTHERS = Promise(stale_seconds=RELAY_SECONDS, cut_off_stale_seconds=LOCAL_TTL_SECONDS)
-# The last process that finds Redis again tells those that were earlier.
-NOBODY_TELLS_OTHERS = Promise(cut_off_stale_seconds=math.inf)
+RELAY_TELLS_OTHERS = Promise(stale_seconds=RELAY_SECONDS, cut_off_stale_seconds=REPORT_SECONDS)
+PROCESSES_TELL_EACH_OTHER = Promise(cut_off_stale_seconds=REPORT_SECONDS)
+POSTGRESQL_TELLS_OTHERS = Promise(undisturbed_stale_seconds=REPORT_SECONDS)
 # It pauses for seconds between tries.
 RELAY_RECONNECTS = Promise(visible_seconds=5.0)
 OFTEN_PERMILLE = 5
@@ -42,6 +44,8 @@ class Scenario:
     name: str
     steps: tuple[Step, ...] = ()
     promise: Promise = NOTHING_STALE
+    has_redis: bool = True
+    """Whether there is a Redis at all."""
 
     def format_command(self, seconds: float, seed: int) -> str:
         """Return what plays this scenario once more."""
@@ -73,7 +77,7 @@ SCENARIOS = (
             Step(0.2, faults.hang_redis),
             Step(0.5, faults.resume_redis),
         ),
-        NOBODY_TELLS_OTHERS,
+        PROCESSES_TELL_EACH_OTHER,
     ),
     Scenario("Redis flushed", _often(faults.flush_redis)),
     Scenario(
@@ -114,4 +118,5 @@ SCENARIOS = (
         RELAY_RECONNECTS,
     ),
     Scenario("rolling restart", (Step(0.2, faults.restart_web_servers),)),
+    Scenario("no Redis at all", promise=POSTGRESQL_TELLS_OTHERS, has_redis=False),
 )

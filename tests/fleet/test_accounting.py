@@ -66,11 +66,14 @@ def test_failures_idleness_and_slow_sql_break_every_promise(fields: dict[str, ob
 
 
 def test_a_busy_machine_may_be_slow_and_never_stale() -> None:
-    """Ten times what takes work; nothing more of what may not be, or is by the clock."""
+    """Ten times what takes work, and nothing more of what may not be."""
     promise = PROMISE.on_a_busy_machine()
     assert (promise.stale_seconds, promise.visible_seconds) == (10.0, 10.0)
-    assert promise.cut_off_stale_seconds == PROMISE.cut_off_stale_seconds
-    assert Promise().on_a_busy_machine().stale_seconds == 0
+    assert promise.cut_off_stale_seconds == 50.0
+    assert promise.undisturbed_stale_seconds == 0
+    assert Promise(undisturbed_stale_seconds=1.0).on_a_busy_machine() == Promise(
+        undisturbed_stale_seconds=10.0, visible_seconds=10.0
+    )
 
 
 def test_excused_requests_break_none() -> None:

@@ -18,22 +18,27 @@ PATIENT = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "3", "DATABASE_TIMEOUT_SECONDS": "
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Run one fleet for all of them."""
-    with Fleet(tmp_path_factory.mktemp("fleet"), settings=PATIENT) as fleet:
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """Run one fleet for all of them, and one without Redis."""
+    path = tmp_path_factory.mktemp("fleet")
+    with Fleet(path, settings=PATIENT, has_redis=request.param) as fleet:
         yield fleet
 
 
 @pytest.mark.parametrize(
-    "scenario",
+    ("fleet", "scenario"),
     [
         pytest.param(
+            scenario.has_redis,
             scenario,
             id=scenario.name,
             marks=() if scenario.name in IN_EVERY_RUN else pytest.mark.long,
         )
         for scenario in SCENARIOS
     ],
+    indirect=["fleet"],
 )
 def test_promises_are_kept(fleet: Fleet, scenario: Scenario) -> None:
     """Nobody is served what is older than promised, and no request fails."""

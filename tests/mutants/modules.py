@@ -45,6 +45,8 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_serving.py",
     ),
     "usercache/l1/cache.py": ("tests/usercache/l1/test_cache.py",),
+    "usercache/l1/memory.py": ("tests/usercache/l1/test_memory.py",),
+    "usercache/postgresql/listening.py": ("tests/usercache/postgresql/test_listening.py",),
     "usercache/l1/listener.py": (
         "tests/usercache/tracking/test_listening.py",
         "tests/usercache/tracking/test_listener.py",

@@ -18,7 +18,7 @@ from usercache.backends.base import new_fill_lock, new_token
 from usercache.backends.breaker import FIRST_PAUSE_SECONDS, Breaker
 from usercache.backends.memory import MemoryBackend
 from usercache.backends.resilient import ResilientBackend
-from usercache.codec import Codec, Values
+from usercache.codec import Codec, Record, Values
 from usercache.events import Observer
 from usercache.keys import FILL_LOCK, WRITE_MARKER
 from usercache.l1.cache import ClientCache
@@ -369,6 +369,86 @@ def test_batch_never_waits(world: World, kind: bytes) -> None:
     assert counts(world.store) == {"misses": 2, "fills": 1}
 
 
+# -- process memory to which changes are reported
+
+
+@pytest.fixture
+def reported(world: World) -> ClientCache:
+    """Give process memory a client-side cache of its own, which is on."""
+    cache = ClientCache(10, clock=world.clock)
+    cache.extend_validity(world.clock.now + TTL_SECONDS)
+    world.store.memory_l1 = cache
+    return cache
+
+
+@pytest.mark.parametrize("has_redis", [True, False])
+def test_reported_memory_is_kept_in_its_own_l1(
+    world: World, reported: ClientCache, has_redis: bool
+) -> None:
+    """Its hits, and pointers, while Redis is away or where there is none; in doubt as well."""
+    if has_redis:
+        world.breaker.failed(at_once=True)
+    else:
+        world.store.redis = None
+    assert world.look_up() == VALUES
+    assert world.recall() is None
+    assert world.look_up() == world.recall() == VALUES
+    assert world.loads == 1
+    assert (len(world.l1), len(reported)) == (0, 1)
+    world.store.keep_pointer("user:email:alice@example.com", 7)
+    assert world.store.recall_pointer("user:email:alice@example.com") == 7
+    assert (len(world.l1), len(reported)) == (0, 2)
+
+
+def test_each_l1_serves_its_own_backend_alone(world: World, reported: ClientCache) -> None:
+    """What one of them holds says nothing of the other's backend."""
+    world.look_up(), world.look_up()
+    assert (len(world.l1), len(reported)) == (1, 0)
+    world.leave()
+    assert world.recall() is None
+    world.look_up(), world.look_up()
+    world.breaker.close(world.breaker.recover())
+    world.l1.invalidate_all()
+    assert world.recall() is None
+
+
+def test_redis_that_fails_half_way_leaves_no_record_of_memory(
+    world: World, reported: ClientCache
+) -> None:
+    """The version was that of another cache."""
+    versions = world.store._snapshot_versions([KEY])
+    reported.put(KEY, Record(VALUES, 1), versions[KEY], TTL_SECONDS)
+    assert len(reported) == 0
+
+
+@pytest.mark.parametrize("fault", ["unread", "silent"])
+def test_memory_that_may_have_missed_something_is_not_asked(
+    world: World, reported: ClientCache, fault: str
+) -> None:
+    """Where Redis is away, or there is none: the database is."""
+    world.leave()
+    world.look_up()
+    if fault == "unread":
+        reported.is_being_told = True
+    else:
+        world.clock.now += TTL_SECONDS
+    for redis in (world.store.redis, None):
+        world.store.redis = redis
+        loads = world.loads
+        assert world.look_up() == world.look_up() == VALUES
+        assert world.loads == loads + 2
+        assert world.store.get_pointer("user:email:x") is None
+
+
+def test_memory_is_emptied_with_its_l1(world: World, reported: ClientCache) -> None:
+    """Before and after Redis was out of use."""
+    world.leave()
+    world.look_up(), world.look_up()
+    world.store.empty_memory()
+    assert len(reported) == 0
+    assert world.store.memory.get(KEY) is None
+
+
 # -- who is told
 
 
@@ -385,8 +465,9 @@ def test_every_place_is_told_l1_last(
     world: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, another thread could put back what Redis still had."""
-    told = list[object]()
-    for place in (world.store.memory, world.redis, world.l1):
+    told, memory_l1 = list[object](), ClientCache(10)
+    world.store.memory_l1 = memory_l1
+    for place in (world.store.memory, world.redis, world.l1, memory_l1):
         tell = getattr(place, name)
 
         def note(*arguments: Any, place: object = place, tell: Any = tell) -> None:
@@ -395,7 +476,7 @@ def test_every_place_is_told_l1_last(
 
         monkeypatch.setattr(place, name, note)
     assert TELL[name](world.store)
-    assert told == [world.store.memory, world.redis, world.l1]
+    assert told == [world.store.memory, world.redis, world.l1, memory_l1]
     counted = {"set_markers": 0, "invalidate_all": 1}.get(name, 2)
     assert counts(world.store).get("invalidations", 0) == counted
 

@@ -83,20 +83,24 @@ class Backend(Invalidated, Protocol):
 
 
 class L1Cache(Invalidated, Protocol):
-    """Records in process memory in front of Redis, dropped as soon as Redis reports a change."""
+    """Records in process memory in front of a backend, dropped as soon as a change is reported."""
 
     @property
     def state(self) -> str:
         """on, or off while changes aren't reported."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether every change that was reported is dropped here, and others would be reported."""
+
     def get(self, key: str) -> "Record | None":
-        """Return a record that is current, None where Redis must be queried. No I/O."""
+        """Return a record that is current, None where the backend must be queried. No I/O."""
 
     def snapshot_versions(self, keys: Iterable[str]) -> Mapping[str, Any]:
-        """Snapshot each key's version before querying Redis. Returns `{}` while tracking is off."""
+        """Snapshot each key's version before querying the backend. Returns `{}` while off."""
 
     def put(self, key: str, record: "Record", version: Any, seconds_left: float) -> None:
-        """Keep a record read from Redis, unless its key has changed since the snapshot."""
+        """Keep a record of the backend's, unless its key has changed since the snapshot."""
 
     def get_pointer(self, key: str) -> Any:
         """Return the primary key that a pointer leads to, or led to; None if it isn't held."""

@@ -17,9 +17,9 @@ from usercache.conf import conf
 class MemoryBackend:
     """Implement the protocol in process memory, for use without Redis.
 
-    No other process learns of a change made here, so entries live `USERCACHE_MEMORY_TTL_SECONDS`
-    at most, by a clock of our own: LocMemCache's is the time of day, which may be set back. Write
-    markers are kept beside the cache, where they can't be evicted.
+    Unless it `hears_changes`, no other process can drop an entry, so entries live
+    `USERCACHE_MEMORY_TTL_SECONDS` at most, by a clock of our own: LocMemCache's is the time of day,
+    which may be set back. Write markers are kept beside the cache, where they can't be evicted.
     """
 
     name = "memory"
@@ -34,6 +34,9 @@ class MemoryBackend:
         self._cache = cache
         self.clock = clock
         self.random = random
+        self.hears_changes = False
+        """Whether entries are dropped as others change them, and asked for only while that holds;
+        see `usercache/l1/memory.py`."""
         self._lock = threading.Lock()
         self._markers = OrderedDict[str, dict[bytes, float]]()
         """Each write marker's holders and deadlines; the markers set last come last."""
@@ -120,6 +123,8 @@ class MemoryBackend:
         self._cache.set(key, (self.clock() + seconds, value), seconds)
 
     def _bound(self, ttl_ms: int) -> float:
+        if self.hears_changes:
+            return ttl_ms / MILLISECONDS
         # Less a random part of its own: entries filled together shouldn't expire together.
         jitter = 1 - conf.USERCACHE_TTL_JITTER * self.random()
         return min(ttl_ms / MILLISECONDS, conf.USERCACHE_MEMORY_TTL_SECONDS * jitter)

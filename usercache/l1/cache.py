@@ -1,9 +1,9 @@
-"""The client-side cache: parsed records in process memory, served while Redis reports changes.
+"""The client-side cache: parsed records in process memory, served while changes are reported.
 
 Note [What an L1 hit rests on]
 ------------------------------
-Redis reports every key that changes (`connection.py`), and `listener.py` drops its record. An entry
-is served only
+Redis reports every key that changes (`usercache/tracking/connection.py`), and `listener.py` drops
+its record; `memory.py` says what differs where PostgreSQL reports. An entry is served only
 
 - in the *validity window*: two seconds from the last heartbeat that was answered. The answer
   follows every earlier message on the same connection, so no message older than the heartbeat can
@@ -12,8 +12,8 @@ is served only
   has not taken, since its thread may be waiting for a processor. The listener then sets
   `is_being_told` until it has dropped all keys of the messages it took. Checked in this order, and
   before the entry is read, no message is missed between the two;
-- if no message about its key came between the query to Redis and `put()`: a look-up snapshots a
-  *version* first, and every message invalidates the versions of its key.
+- if no message about its key came between the query to the backend and `put()`: a look-up
+  snapshots a *version* first, and every message invalidates the versions of its key.
 
 A pointer needs none of this: its reader checks the record that it leads to. It is held with the
 records, evicted as they are, and dropped with them.
@@ -36,7 +36,7 @@ STRIPES: Final = 1024
 
 
 class Version(NamedTuple):
-    """A key's counter before Redis was queried."""
+    """A key's counter before the backend was queried."""
 
     counts: list[int]
     number: int
@@ -67,27 +67,31 @@ class ClientCache:
         """Whether the listener has taken messages and not yet handled all of them."""
 
     def get(self, key: str) -> Record | None:
-        """Return a record, None if Redis must be queried."""
+        """Return a record, None if the backend must be queried."""
         now = self._clock()
-        # In this order: see Note [What an L1 hit rests on].
-        if now >= self._valid_until or self._has_unread() or self.is_being_told:
+        if not self._is_current(now):
             return None
         record: Record | None = self._recall(key, now)
         return record
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what was reported so far is dropped, and changes from now on are reported."""
+        return self._is_current(self._clock())
 
     def get_pointer(self, key: str) -> Any:
         """Return the primary key that a pointer leads to, or led to; None if it isn't held."""
         return self._recall(key, self._clock())
 
     def snapshot_versions(self, keys: Iterable[str]) -> dict[str, Version]:
-        """Snapshot each key's version before querying Redis. Returns `{}` while tracking is off."""
+        """Snapshot each key's version before querying the backend. Returns `{}` while off."""
         if not self.is_used:
             return {}
         counts = self._counts
         return {key: Version(counts, counts[hash(key) % STRIPES]) for key in keys}
 
     def put(self, key: str, record: Record, version: Version, seconds_left: float) -> None:
-        """Keep a record read from Redis, unless its key has changed since the snapshot."""
+        """Keep a record of the backend's, unless its key has changed since the snapshot."""
         with self._lock:
             is_void = (
                 version.counts is not self._counts
@@ -119,7 +123,7 @@ class ClientCache:
             self._bytes = 0
 
     def set_markers(self, keys: Sequence[str], token: bytes) -> None:
-        """Drop what a writer of this process is about to change; Redis has the write markers."""
+        """Drop what a writer of this process is about to change; the backend has the markers."""
         self.invalidate(keys)
 
     def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
@@ -127,7 +131,7 @@ class ClientCache:
         self.invalidate(keys, pointers)
 
     def watch(self, has_unread: Callable[[], object]) -> None:
-        """Empty the cache at the start of tracking; `has_unread` checks for unread messages."""
+        """Empty the cache, now that changes are reported; `has_unread` checks for messages."""
         self.invalidate_all()
         self._has_unread = has_unread
 
@@ -150,6 +154,10 @@ class ClientCache:
     def state(self) -> str:
         """Return on, or off while changes aren't reported."""
         return "on" if self.is_used else "off"
+
+    def _is_current(self, now: float) -> bool:
+        # In this order, before the entry is read: see Note [What an L1 hit rests on].
+        return now < self._valid_until and not self._has_unread() and not self.is_being_told
 
     def __len__(self) -> int:
         return len(self._entries)

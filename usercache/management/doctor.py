@@ -11,10 +11,12 @@ from django.db import connections
 from usercache.conf import conf
 from usercache.management.findings import Finding, Level, error, good, warning
 from usercache.management.units import format_span
+from usercache.orm.journal import journal_of
 from usercache.orm.outbox import WRITER_GRACE, get_alias, get_backlog
 
 ID_PREFIX: Final = "usercache."
 SETTINGS: Final = "settings"
+MEMORY: Final = "process memory"
 
 
 def examine() -> Iterator[Finding]:
@@ -28,12 +30,8 @@ def examine() -> Iterator[Finding]:
 
         yield from redis_doctor.examine(conf.USERCACHE_REDIS_ALIAS)
     else:
-        yield warning(
-            "redis",
-            "none is configured: another process's change shows within "
-            f"{conf.USERCACHE_MEMORY_TTL_SECONDS:g} s (USERCACHE_MEMORY_TTL_SECONDS)",
-            "Name a django-redis alias in USERCACHE_REDIS_ALIAS, unless that is soon enough.",
-        )
+        yield good("redis", "none is configured")
+    yield _examine_memory()
 
 
 def _examine_settings() -> Iterator[Finding]:
@@ -59,6 +57,38 @@ def _examine_database(alias: str) -> Iterator[Finding]:
             f"can't be asked: {str(caught).splitlines()[0]}",
             "Correct DATABASES, run manage.py migrate, or start the server.",
         )
+
+
+def _examine_memory() -> Finding:
+    has_redis = bool(conf.USERCACHE_REDIS_ALIAS)
+    reason = _why_unreported()
+    if not reason:
+        return good(
+            MEMORY,
+            "while Redis can't be used, PostgreSQL reports what other processes change"
+            if has_redis
+            else "PostgreSQL reports what other processes change",
+        )
+    late = (
+        f"another process's change shows within {conf.USERCACHE_MEMORY_TTL_SECONDS:g} s "
+        f"(USERCACHE_MEMORY_TTL_SECONDS): {reason}"
+    )
+    if has_redis:
+        return good(MEMORY, f"while Redis can't be used, {late}")
+    return warning(
+        MEMORY,
+        late,
+        "Name a django-redis alias in USERCACHE_REDIS_ALIAS, unless that is soon enough.",
+    )
+
+
+def _why_unreported() -> str:
+    if not conf.USERCACHE_L1_MAX_ENTRIES:
+        return "USERCACHE_L1_MAX_ENTRIES is 0"
+    try:
+        return journal_of(connections[get_alias()]).why_unreported()
+    except AnyDatabaseError:  # which is a finding of its own
+        return "the database can't be asked"
 
 
 def _examine_outbox(subject: str) -> Finding:

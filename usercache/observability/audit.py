@@ -135,12 +135,12 @@ class Audit(Observer):
 
     def _look_again(self, lookup: Lookup) -> tuple[str, Record | None]:
         # What a look-up would find cached now; loads, counts and changes nothing.
-        store, l1 = self._store, self._store.l1
-        if l1 is not None and store.redis is not None and store.redis.is_available():
+        l1 = self._store.present_l1
+        if l1 is not None:
             record = l1.get(lookup.key)
             if record is not None:
                 return L1, record
-        state = inspect_record(store, lookup.key, lookup.codec)
+        state = inspect_record(self._store, lookup.key, lookup.codec)
         if state.state == UNREACHABLE:
             raise UnavailableError
         return state.backend, state.record

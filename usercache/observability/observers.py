@@ -101,7 +101,8 @@ def _describer(store: Store, token: str) -> Callable[[], ProcessState]:
 
     def describe() -> ProcessState:
         breaker = "" if store.redis is None else store.redis.breaker.state
-        l1 = "" if store.l1 is None else store.l1.state
+        present = store.present_l1 or store.l1
+        l1 = "" if present is None else present.state
         return ProcessState(token, host, pid, kind, started, breaker, l1)
 
     return describe

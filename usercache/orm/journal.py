@@ -66,6 +66,10 @@ class Journal:
         """Wait for such a row, up to so long."""
         stopped.wait(seconds)
 
+    def why_unreported(self) -> str:
+        """Return why no process can hear of changes while it doesn't use Redis; "" if it can."""
+        return "only PostgreSQL reports changes"
+
     def remove(self) -> None:
         """Note no more changes, before the outbox is dropped."""
 

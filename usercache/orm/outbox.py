@@ -18,7 +18,7 @@ statement that changed many users are drained last.
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from django.contrib.auth import get_user_model
@@ -106,6 +106,20 @@ def extend(store: Store) -> Iterable[Service]:
     return ()
 
 
+def keys_of(user_ids: Collection[str]) -> list[str] | None:
+    """Return the record keys that the user_id of rows stand for, None for all there are."""
+    if EVERYBODY in user_ids:
+        return None
+    # A value that can't be a key of this model is in no cache; the others must be dropped still.
+    model, keys = get_codec().model, list[str]()
+    for user_id in sorted(user_ids):
+        if (pk := canonical_pk(model, user_id)) is not None:
+            keys.append(record_key(pk))
+        if user_id.startswith(EXTENSION_PREFIX):  # which a user's key may do, too
+            keys.append(extension_key(user_id))
+    return keys
+
+
 def get_backlog() -> Backlog:
     """Return the number of pending rows, and the age of the oldest. One query."""
     found = PendingInvalidation.objects.using(get_alias()).aggregate(
@@ -147,13 +161,6 @@ def _lock(
 
 
 def _invalidate_rows(target: Target, user_ids: set[str]) -> bool:
-    if EVERYBODY in user_ids:
-        return target.invalidate_all() is not False
-    # A value that can't be a key of this model is in no cache; the others must be drained still.
-    model, keys = get_codec().model, list[str]()
-    for user_id in sorted(user_ids):
-        if (pk := canonical_pk(model, user_id)) is not None:
-            keys.append(record_key(pk))
-        if user_id.startswith(EXTENSION_PREFIX):  # which a user's key may do, too
-            keys.append(extension_key(user_id))
-    return target.invalidate(keys) is not False
+    keys = keys_of(user_ids)
+    told = target.invalidate_all() if keys is None else target.invalidate(keys)
+    return told is not False

@@ -61,7 +61,9 @@ def check_notifications(*, databases: Collection[str] | None, **_kwargs: Any) ->
     return [
         CheckWarning(
             "A connection pooler passes no notifications on: cache_relay looks for changes past "
-            "the ORM every 0.5 seconds (--poll).",
+            "the ORM every 0.5 seconds (--poll), and while Redis isn't used, another process's "
+            f"change shows within {conf.USERCACHE_MEMORY_TTL_SECONDS:g} seconds "
+            "(USERCACHE_MEMORY_TTL_SECONDS).",
             hint="Name an alias of DATABASES in USERCACHE_LISTEN_ALIAS that leads to the same "
             "database past the pooler.",
             id="usercache.W050",

@@ -7,6 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 from django.db import connections
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.models.signals import post_migrate
 
 from usercache.codec import get_codec
@@ -16,6 +17,7 @@ from usercache.orm.outbox import get_alias
 from usercache.postgresql import forks, notifications, sql, triggers
 from usercache.postgresql.checks import check_notifications, check_triggers
 from usercache.postgresql.labels import labels_of
+from usercache.runtime import RUNTIME
 
 VENDOR = "postgresql"
 
@@ -56,6 +58,18 @@ class TriggerJournal(Journal):
         else:
             super().wait(seconds, stopped)
 
+    def why_unreported(self) -> str:
+        """Return why a process can't hear of changes, found out by trying; "" if it can."""
+        if not is_psycopg3:
+            return "psycopg 3 isn't installed"
+        from usercache.postgresql import listening  # noqa: PLC0415
+
+        try:
+            listening.connect().close()
+        except listening.NotReportedError as error:
+            return str(error)
+        return ""
+
     def remove(self) -> None:
         """Drop triggers and functions."""
         triggers.remove(self.connection)
@@ -68,6 +82,10 @@ def connect(config: AppConfig) -> None:
     register(check_triggers, Tags.database)
     register(check_notifications, Tags.database)
     forks.guard()
+    if is_psycopg3:
+        from usercache.postgresql.listening import extend  # noqa: PLC0415
+
+        RUNTIME.extend(extend)
 
 
 def install_triggers(*, using: str, **_kwargs: Any) -> None:

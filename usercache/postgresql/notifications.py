@@ -1,4 +1,4 @@
-"""Notifications of rows that anyone may drain: whether they arrive, and waiting for one."""
+"""Notifications: whether they arrive, and the relay's wait for one."""
 
 import logging
 from typing import Final
@@ -8,6 +8,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 logger = logging.getLogger(__name__)
 
 CHANNEL: Final = "usercache"
+"""Of rows that anyone may drain."""
+CHANGES_CHANNEL: Final = "usercache_changes"
+"""Of all rows, by the user that each names, while somebody listens."""
 
 
 def hears_notifications(connection: BaseDatabaseWrapper) -> bool:

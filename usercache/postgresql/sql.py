@@ -1,4 +1,22 @@
-"""The SQL of the triggers; `{names}` are filled in by `triggers.py`."""
+"""The SQL of the triggers; `{names}` are filled in by `triggers.py`.
+
+Note [Who listens]
+------------------
+A commit with a notification waits for every other such commit, so the outbox's trigger notifies
+only if a process listens. Two advisory locks of the database decide that, so that no change is
+missed, and nothing stays behind of a process that was killed:
+
+- *listening* is held by whoever listens, shared, for the life of their session. The trigger tries
+  to take it alone: if it can't, somebody listens. It gives the lock back at once, by rolling back a
+  subtransaction, so that not even a statement that is cancelled there keeps it.
+- *changing* is held, shared, to the end of each transaction that found nobody listening: it commits
+  without a notification. Whoever begins to listen takes *listening* first, and then *changing*
+  alone, for a moment: so they have waited for all such transactions. No transaction ever waits: one
+  that can't have *changing* at once, since somebody is waiting for it, notifies.
+
+An isolation level makes no difference, since locks are no rows of a snapshot. Two transactions that
+try *listening* in the same moment may take each other for a listener, and notify in vain.
+"""
 
 from typing import Final
 
@@ -80,6 +98,49 @@ _CLOSE: Final = """
 END $body$;
 REVOKE EXECUTE ON FUNCTION {function}() FROM PUBLIC;
 """
+
+LOCKS: Final = 1_970_496_882
+"""The first key of both advisory locks: "user" in ASCII."""
+CHANGING: Final = 1
+LISTENING: Final = 2
+
+# Called also after a statement that has added no row.
+CREATE_TELLING_FUNCTION: Final = f"""
+CREATE FUNCTION {{function}}() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  is_listened_to boolean := true;
+  added bigint;
+  longest integer;
+BEGIN
+  SELECT count(*), max(octet_length(user_id)) INTO added, longest FROM new_rows;
+  IF added = 0 OR current_setting('max_prepared_transactions') <> '0' THEN RETURN NULL; END IF;
+  IF pg_try_advisory_xact_lock_shared({LOCKS}, {CHANGING}) THEN
+    BEGIN
+      is_listened_to := NOT pg_try_advisory_xact_lock({LOCKS}, {LISTENING});
+      RAISE EXCEPTION USING ERRCODE = 'UC001';
+    EXCEPTION WHEN SQLSTATE 'UC001' THEN NULL;
+    END;
+  END IF;
+  IF NOT is_listened_to THEN RETURN NULL; END IF;
+  IF added > {{bulk_rows}} OR longest > {{longest_payload}} THEN
+    PERFORM pg_notify('{{channel}}', '{{everybody}}');
+  ELSE
+    PERFORM pg_notify('{{channel}}', user_id) FROM new_rows;
+  END IF;
+  RETURN NULL;
+END $body$;
+REVOKE EXECUTE ON FUNCTION {{function}}() FROM PUBLIC;
+CREATE TRIGGER usercache_tell_listeners AFTER INSERT ON {{outbox}}
+  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION {{function}}();
+ALTER TABLE {{outbox}} ENABLE ALWAYS TRIGGER usercache_tell_listeners;
+"""  # noqa: S608  # constants of ours
+
+# In this order: see Note [Who listens].
+BEGIN_LISTENING: Final = (
+    f"SELECT pg_advisory_lock_shared({LOCKS}, {LISTENING})",
+    f"SELECT pg_advisory_xact_lock({LOCKS}, {CHANGING})",
+)
 
 CREATE_FUNCTION: Final = _OPEN + _NOTE_USERS + _CLOSE
 CREATE_EXTENSION_FUNCTION: Final = _OPEN + _NOTE_RECORDS + _CLOSE

@@ -20,12 +20,14 @@ Note [Triggers]
 - SECURITY DEFINER: a role that may change a user needs no right to the outbox. So every name that
   is not PostgreSQL's own is qualified, temporary objects are looked up last, and no other role may
   use the function on a table of its own.
+- Each row of the outbox is told to the processes that listen, if any do, by a trigger of the
+  outbox's own: see Note [Who listens] in `sql.py`.
 - A transaction with a notification can't be prepared. Where PostgreSQL allows prepared transactions
-  (`max_prepared_transactions`), there are no notifications, and the relay polls.
+  (`max_prepared_transactions`), there are no notifications: the relay polls, and nobody listens.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -42,11 +44,14 @@ from usercache.postgresql.labels import (
     names_of_tables,
     watched_tables,
 )
-from usercache.postgresql.notifications import CHANNEL
+from usercache.postgresql.notifications import CHANGES_CHANNEL, CHANNEL
 
 FUNCTION: Final = "usercache_note_change"
 BULK_ROWS: Final = 100
 """The rows of a statement that changes more are drained after those of smaller ones."""
+
+LONGEST_PAYLOAD_BYTES: Final = 7_900
+"""A notification with more would be an error; every user is dropped instead."""
 
 TRIGGERS: Final = {
     "usercache_note_insert": "O",
@@ -56,6 +61,8 @@ TRIGGERS: Final = {
     "usercache_note_replicated": "R",
 }
 """By name, when each is enabled, as in pg_trigger.tgenabled: origin, always, replica."""
+OUTBOX_TRIGGERS: Final = {"usercache_tell_listeners": "A"}
+"""The outbox's own."""
 
 
 class _Place(NamedTuple):
@@ -114,7 +121,7 @@ def is_installed(connection: BaseDatabaseWrapper, codec: Codec) -> bool:
         (place.oid, name, enabled, formatted.digest)
         for formatted in _format_all(connection, codec, outbox)
         if (place := _locate(connection, formatted.table))
-        for name, enabled in TRIGGERS.items()
+        for name, enabled in formatted.triggers.items()
     }
     with connection.cursor() as cursor:
         cursor.execute(sql.INSTALLED, [outbox.schema, FUNCTION])
@@ -136,6 +143,7 @@ class _Formatted(NamedTuple):
     """The function and triggers of one table."""
 
     table: str
+    triggers: Mapping[str, str]
     function: str
     statements: str
     digest: str
@@ -155,7 +163,17 @@ def _format_all(
         statements = (template + sql.CREATE_TRIGGERS).format(
             **_name_places(quote, table.name, function, outbox), **names
         )
-        yield _Formatted(table.name, function, statements, _digest(statements))
+        yield _Formatted(table.name, TRIGGERS, function, statements, _digest(statements))
+    yield _format_telling(quote, outbox)
+
+
+def _format_telling(quote: Callable[[str], str], outbox: _Place) -> _Formatted:
+    table, function = PendingInvalidation._meta.db_table, f"{outbox.schema}.{FUNCTION}_tell"
+    statements = sql.CREATE_TELLING_FUNCTION.format(
+        **_name_places(quote, table, function, outbox) | {"channel": CHANGES_CHANNEL},
+        longest_payload=LONGEST_PAYLOAD_BYTES,
+    )
+    return _Formatted(table, OUTBOX_TRIGGERS, function, statements, _digest(statements))
 
 
 def _name_columns(quote: Callable[[str], str], table: WatchedTable) -> dict[str, str]:

@@ -104,7 +104,7 @@ def test_what_the_other_servers_must_take_is_said(settings: Settings) -> None:
     said = " ".join(command.describe(OPTIONS))
     assert "2 workers of 4 threads." in said
     if connection.vendor == "postgresql":
-        assert "PostgreSQL must take 42 connections" in said
+        assert "PostgreSQL must take 44 connections" in said
     if settings.USERCACHE_REDIS_ALIAS:
         assert "Redis must take 102 connections" in said
     else:

@@ -113,9 +113,20 @@ def test_project_without_redis(settings: Settings) -> None:
     """What that costs is a warning with its bound."""
     settings.USERCACHE_REDIS_ALIAS = ""
     code, findings = examine()
-    [text] = worries(findings, "redis")
+    [text] = worries(findings, "process memory")
     assert "within 5 s" in text
     assert code == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("alias", ["", "usercache"], ids=["none", "redis"])
+def test_postgresql_reports_changes(settings: Settings, alias: str) -> None:
+    """Found out by listening to it."""
+    settings.USERCACHE_REDIS_ALIAS, settings.USERCACHE_L1_MAX_ENTRIES = alias, 100
+    _, findings = examine()
+    [found] = [found for found in findings if found["subject"] == "process memory"]
+    assert "PostgreSQL reports" in found["text"]
+    assert worries(findings, "process memory") == []
 
 
 def test_mistake_in_the_settings(settings: Settings) -> None:
@@ -144,6 +155,7 @@ def test_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     code, findings = examine()
     assert worries(findings, "database default") == ["can't be asked: connection refused"]
     assert any(found["subject"].startswith("redis") for found in findings)
+    assert any("within 5 s" in found["text"] for found in findings)
     assert code == 2
 
 
@@ -162,5 +174,5 @@ def test_lines_for_people(settings: Settings) -> None:
         call_command("usercache_doctor", stdout=out)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("settings: ")
-    assert lines[-2].startswith("redis: WARNING: none is configured")
+    assert lines[-2].startswith("process memory: WARNING: another process's change shows within")
     assert lines[-1].startswith("    Name a django-redis alias")

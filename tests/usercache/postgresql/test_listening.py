@@ -1,0 +1,595 @@
+"""A process without Redis: PostgreSQL tells it of every change, or it asks the database."""
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.db.models import QuerySet
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from tests.caches import WAIT, lead_shared_alias
+from tests.counting import counts
+from tests.servers.postgresql_server import PostgreSQLServer
+from tests.servers.redis_server import RedisServer
+from tests.servers.server import HOST
+from tests.servers.tcp_proxy import TcpProxy
+from tests.steering import get_guard, keep_redis_away
+from tests.usercache.conftest import MakeUser
+from tests.usercache.forks import fork
+from tests.users import User, sql
+from tests.waiting import wait_until
+from usercache.codec import get_codec
+from usercache.l1.listener import Answer, Changes
+from usercache.l1.memory import ReportedMemory
+from usercache.lookup import Store
+from usercache.models import PendingInvalidation
+from usercache.orm import outbox
+from usercache.orm.journal import journal_of
+from usercache.postgresql import listening, triggers
+from usercache.postgresql.listening import ListeningConnection, NotReportedError
+from usercache.postgresql.notifications import CHANGES_CHANNEL
+from usercache.runtime import RUNTIME, get_store
+from usercache.users import get_user_by_email, get_user_by_id
+
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+PREPARED = "max_prepared_transactions"
+
+
+@pytest.fixture(autouse=True)
+def _without_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.USERCACHE_REDIS_ALIAS = ""
+    settings.USERCACHE_L1_MAX_ENTRIES = 100
+    monkeypatch.setattr("usercache.l1.listener.PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return a store that PostgreSQL reports to."""
+    store = get_store()
+    wait_until(lambda: l1_of(store).is_current, "the process listens")
+    return store
+
+
+def l1_of(store: Store) -> ReportedMemory:
+    assert isinstance(store.memory_l1, ReportedMemory)
+    return store.memory_l1
+
+
+RENAME = sql("UPDATE {users} SET first_name = %s WHERE {pk} = %s")
+
+
+def write(user: User, name: str) -> None:
+    """Change the row as another process does: this one's cache isn't told."""
+    execute(RENAME, name, user.pk)
+
+
+def execute(statement: str, *parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+def name_of(user: User) -> str:
+    found = get_user_by_id(user.pk)
+    assert found is not None
+    return str(found.first_name)
+
+
+def warm(store: Store, user: User) -> None:
+    """Look the user up until they come from L1: a message may still be under way."""
+    key = f"user:id:{user.pk}"
+    wait_until(lambda: get_user_by_id(user.pk) and l1_of(store).get(key), "the user is in memory")
+
+
+def is_seen(user: User, name: str) -> Callable[[], bool]:
+    return lambda: name_of(user) == name
+
+
+def test_warm_look_up_asks_nobody(
+    store: Store, alice: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """By id and by email; and for the whole TTL, not the few seconds of unreported memory."""
+    warm(store, alice)
+    assert get_user_by_email(alice.email)
+    with django_assert_num_queries(0):
+        for _ in range(10):
+            assert name_of(alice) == "Alice"
+            assert get_user_by_email(alice.email) == alice
+    store.memory.clock = lambda: 1e12  # type: ignore[attr-defined]
+    assert store.memory.get(f"user:id:{alice.pk}") is None
+    assert counts(store)["hits_l1"] >= 20
+
+
+def test_change_of_another_is_seen(store: Store, alice: User) -> None:
+    """One row after the other, each in its own transaction."""
+    for number in range(5):
+        warm(store, alice)
+        write(alice, f"Alice {number}")
+        wait_until(is_seen(alice, f"Alice {number}"), "the change is seen")
+
+
+def test_statement_that_changes_many_is_seen(store: Store, make_user: MakeUser) -> None:
+    """More than fit into messages of their own: all users are dropped."""
+    users = [make_user(f"user{number}") for number in range(triggers.BULK_ROWS + 1)]
+    warm(store, users[0])
+    execute(sql("UPDATE {users} SET first_name = 'changed'"))
+    wait_until(is_seen(users[0], "changed"), "the change is seen")
+
+
+def test_user_who_is_added_or_removed_is_seen(store: Store, alice: User) -> None:
+    """That there is no such user is remembered until there is."""
+    absent = alice.pk + 1
+    assert get_user_by_id(absent) is None
+    bob = User(pk=absent, email="bob@example.com", username="bob", password="!unusable")
+    QuerySet[User](User).bulk_create([bob])  # announced by nobody
+    wait_until(lambda: get_user_by_id(absent), "the user is found")
+    warm(store, bob)
+    QuerySet[User](User).filter(pk=absent)._raw_delete("default")
+    wait_until(lambda: get_user_by_id(absent) is None, "the user is gone")
+
+
+def test_rolled_back_change_is_not_told(store: Store, alice: User) -> None:
+    """Nor one to a savepoint."""
+    warm(store, alice)
+    with transaction.atomic(), pytest.raises(ZeroDivisionError), transaction.atomic():
+        write(alice, "Alicia")
+        _ = 1 / 0
+    execute("SELECT pg_notify(%s, '0')", CHANGES_CHANNEL)  # is told after it
+    assert name_of(alice) == "Alice"
+
+
+def test_own_write_is_seen_at_once(store: Store, alice: User) -> None:
+    """By the write marker in memory, whenever the message comes."""
+    for number in range(20):
+        warm(store, alice)
+        User.objects.filter(pk=alice.pk).update(first_name=f"Alice {number}")
+        assert name_of(alice) == f"Alice {number}"
+
+
+# -- who notifies
+
+
+@pytest.fixture
+def witness() -> Iterator[psycopg.Connection[Any]]:
+    """Listen to the same channel without saying so."""
+    parameters = connection.get_connection_params()
+    with psycopg.connect(**parameters | {"autocommit": True}) as session:
+        session.execute(f"LISTEN {CHANGES_CHANNEL}")
+        yield session
+
+
+@pytest.fixture
+def listener() -> Iterator[ListeningConnection]:
+    """Listen as a process does."""
+    with closing(listening.connect()) as listener:
+        yield listener
+
+
+@pytest.fixture
+def open_session() -> Iterator[Callable[[], psycopg.Connection[Any]]]:
+    """Open sessions of other programs, which end with the test."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(psycopg.connect(**connection.get_connection_params()))
+
+
+OpenSession = Callable[[], psycopg.Connection[Any]]
+
+
+def take(listener: ListeningConnection) -> list[Changes | Answer]:
+    return wait_until(lambda: list(listener.take()), "a message comes")
+
+
+def told(witness: psycopg.Connection[Any]) -> list[str]:
+    witness.execute("SELECT 1")
+    return [notify.payload for notify in witness.notifies(timeout=0)]
+
+
+def test_nobody_is_notified_while_nobody_listens(
+    witness: psycopg.Connection[Any], alice: User
+) -> None:
+    """A commit with a notification waits for others; neither before nor after is there one."""
+    stop_listening()
+    write(alice, "before")
+    assert told(witness) == []
+    with closing(listening.connect()) as listener:
+        write(alice, "meanwhile")
+        assert told(witness) == [str(alice.pk)]
+        assert take(listener) == [Changes([f"user:id:{alice.pk}"])]
+    wait_until(lambda: _is_quiet(witness, alice), "the session has ended")
+
+
+def _is_quiet(witness: psycopg.Connection[Any], alice: User) -> bool:
+    write(alice, "after")
+    return told(witness) == []
+
+
+def test_unwatched_change_is_not_told(
+    alice: User, listener: ListeningConnection, witness: psycopg.Connection[Any]
+) -> None:
+    """A statement that changes no cached column."""
+    execute(sql("UPDATE {users} SET last_login = now()"))
+    assert told(witness) == []
+
+
+def test_longest_key_is_told_without_its_name(
+    listener: ListeningConnection, witness: psycopg.Connection[Any]
+) -> None:
+    """PostgreSQL would refuse the commit for a message of 8,000 bytes."""
+    execute("ALTER TABLE usercache_pendinginvalidation ALTER user_id TYPE text")
+    try:
+        for length, payload in ((7_900, "x" * 7_900), (7_901, "*"), (9_000, "*")):
+            outbox.enqueue("default", ["x" * length])
+            assert told(witness) == [payload]
+    finally:
+        PendingInvalidation.objects.all().delete()
+        execute("ALTER TABLE usercache_pendinginvalidation ALTER user_id TYPE varchar(255)")
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_listener_waits_for_a_write_that_will_not_notify(
+    alice: User,
+    witness: psycopg.Connection[Any],
+    open_session: OpenSession,
+    isolation: str,
+) -> None:
+    """It began when nobody listened; once somebody does, its row is committed."""
+    stop_listening()
+    writer = open_session()
+    writer.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+    writer.execute(RENAME, ["late", alice.pk])
+    store = get_store()
+    l1 = l1_of(store)
+    wait_until(lambda: _count_locks(granted=False) == 1, "the listener waits")
+    assert name_of(alice) == "Alice"
+    assert not l1.is_current
+    writer.commit()
+    wait_until(lambda: l1.is_current, "the process listens")
+    assert name_of(alice) == "late"
+    assert told(witness) == []
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_write_in_an_older_snapshot_notifies(
+    alice: User, open_session: OpenSession, isolation: str
+) -> None:
+    """A transaction that began before anybody listened and writes afterwards."""
+    stop_listening()
+    writer = open_session()
+    writer.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+    writer.execute(sql("SELECT count(*) FROM {users}"))
+    begun = get_store()
+    wait_until(lambda: l1_of(begun).is_current, "the process listens")
+    warm(begun, alice)
+    writer.execute(RENAME, ["late", alice.pk])
+    writer.commit()
+    wait_until(is_seen(alice, "late"), "the change is seen")
+
+
+def test_writer_never_waits_for_a_listener(
+    alice: User, bob: User, open_session: OpenSession
+) -> None:
+    """One that is waiting for another writer: who comes now notifies, and goes on."""
+    stop_listening()
+    first, second = open_session(), open_session()
+    first.execute(RENAME, ["first", alice.pk])
+    get_store()
+    wait_until(lambda: _count_locks(granted=False) == 1, "the listener waits")
+    second.execute("SET statement_timeout = '60s'")
+    second.execute(RENAME, ["second", bob.pk])
+    second.commit()
+    first.commit()
+
+
+def test_listener_that_waits_in_vain_leaves_no_session(
+    alice: User, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt beside a long transaction ends, in PostgreSQL too, before the next."""
+    stop_listening()
+    monkeypatch.setattr(listening, "SERVER_BOUND_MILLISECONDS", 50)
+    open_session().execute(RENAME, ["late", alice.pk])
+    store = get_store()
+    name = "errors_listening_OperationalError"
+    wait_until(lambda: counts(store).get(name, 0) > 5, "it has waited in vain")
+    assert not l1_of(store).is_current
+    RUNTIME.stop()
+    wait_until(lambda: _count_locks(granted=False) == 0, "nobody waits")
+    assert _count_locks(granted=True) == 1  # the writer's
+
+
+def stop_listening() -> None:
+    """Let nobody listen: whatever has used the cache has made a store."""
+    RUNTIME.stop()
+    wait_until(lambda: _count_locks(granted=True) == 0, "nobody listens")
+
+
+def _count_locks(*, granted: bool) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted = %s", [granted]
+        )
+        return int(cursor.fetchone()[0])
+
+
+# -- a connection that is lost
+
+
+def _end_listeners() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+
+
+def test_killed_session_is_replaced(store: Store, alice: User) -> None:
+    """What is changed in between is seen as well: memory is empty when it is served again."""
+    for number in range(3):
+        warm(store, alice)
+        _end_listeners()
+        write(alice, f"Alice {number}")
+        wait_until(is_seen(alice, f"Alice {number}"), "the change is seen")
+        wait_until(lambda: l1_of(store).is_current, "the process listens again")
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
+    """Let the listener's connections alone go through a proxy."""
+    connect = ListeningConnection.__init__
+    with TcpProxy(int(connection.settings_dict["PORT"])) as proxy:
+
+        def through(self: ListeningConnection, parameters: dict[str, Any], *rest: Any) -> None:
+            connect(self, parameters | {"host": HOST, "port": proxy.port}, *rest)
+
+        monkeypatch.setattr(ListeningConnection, "__init__", through)
+        yield proxy
+
+
+@pytest.mark.parametrize("fault", [TcpProxy.black_hole, TcpProxy.half_open, TcpProxy.cut])
+def test_line_that_is_cut(
+    proxy: TcpProxy, store: Store, alice: User, fault: Callable[[TcpProxy], None]
+) -> None:
+    """Silently or not: in the end the database is asked, and nothing is kept."""
+    warm(store, alice)
+    fault(proxy)
+    wait_until(lambda: not l1_of(store).is_used, "the window is shut")
+    write(alice, "Alicia")
+    assert name_of(alice) == "Alicia"
+    write(alice, "Alina")
+    assert name_of(alice) == "Alina"
+    proxy.restore()
+    wait_until(lambda: l1_of(store).is_current, "the process listens again")
+    warm(store, alice)
+    assert name_of(alice) == "Alina"
+
+
+def test_message_on_its_way_may_be_waited_for(proxy: TcpProxy, store: Store, alice: User) -> None:
+    """A slow line shows the row of before until the message comes, and then never again."""
+    warm(store, alice)
+    proxy.delay(0.1)
+    write(alice, "Alicia")
+    wait_until(is_seen(alice, "Alicia"), "the change is seen")
+    for _ in range(10):
+        assert name_of(alice) == "Alicia"
+
+
+def test_server_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a connection nor a question waits longer than its bound."""
+    monkeypatch.setattr(listening, "SILENCE_SECONDS", 0.1)
+    with PostgreSQLServer(tmp_path) as server:
+        parameters = {"conninfo": server.url}
+        with closing(ListeningConnection(parameters)) as listener:
+            server.pause()
+            with pytest.raises(psycopg.OperationalError, match="No answer"):
+                listener._ask("SELECT 1")
+            with pytest.raises(psycopg.OperationalError):
+                ListeningConnection(parameters)
+            server.resume()
+        ListeningConnection(parameters).close()
+
+
+def test_heartbeat_is_answered_after_what_was_told_before(
+    alice: User, listener: ListeningConnection
+) -> None:
+    """In one take, or in several: an answer never overtakes a change."""
+    taken = list[Changes | Answer]()
+    write(alice, "Alicia")
+    listener.send_heartbeat()
+
+    while Answer.HEARTBEAT not in taken:
+        taken += take(listener)
+    assert taken == [Changes([f"user:id:{alice.pk}"]), Answer.HEARTBEAT]
+
+
+def test_statement_that_fails_is_an_error(listener: ListeningConnection) -> None:
+    """Not an answer."""
+    with pytest.raises(psycopg.OperationalError, match="nothing_of_the_kind"):
+        listener._ask("SELECT nothing_of_the_kind")
+
+
+def test_forked_child_leaves_the_session_alone(store: Store, alice: User) -> None:
+    """It begins with none of its own, and ends without ending its parent's."""
+    warm(store, alice)
+    assert os.waitpid(fork(gc.collect), 0)[1] == 0
+    assert l1_of(store).get(f"user:id:{alice.pk}") is not None
+    write(alice, "Alicia")
+    wait_until(is_seen(alice, "Alicia"), "the change is seen")
+    assert "errors_listening_OperationalError" not in counts(store)
+
+
+# -- where nothing is reported
+
+
+@pytest.fixture
+def _installed_again() -> Iterator[None]:
+    yield
+    triggers.install(connection, get_codec())
+
+
+@pytest.mark.usefixtures("_installed_again")
+def test_without_triggers_memory_serves_shortly(
+    alice: User, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another database; a migration is noticed at the next attempt."""
+    triggers.remove(connection)
+    store = get_store()
+    wait_until(lambda: store.memory_l1 is None, "it is known that nothing is reported")
+    assert counts(store)["errors_listening_NotReportedError"] == 1
+    assert name_of(alice) == "Alice"
+    with django_assert_num_queries(0):
+        assert name_of(alice) == "Alice"
+    assert "migrate" in journal_of(connection).why_unreported()
+    triggers.install(connection, get_codec())
+    monkeypatch.setattr("usercache.postgresql.listening.REFUSED_PAUSE_SECONDS", 0.0)
+    RUNTIME.stop()
+    begun = get_store()
+    wait_until(lambda: l1_of(begun).is_current, "the process listens")
+
+
+def test_next_attempt_is_some_time_away() -> None:
+    """A refusal costs a connection each time."""
+    now = [1000.0]
+    store = Store(memory=get_store().memory, events=get_store().events, random=lambda: 0.0)
+    l1 = ReportedMemory(store.memory, 10)  # type: ignore[arg-type]
+    voice = listening.Voice(store, l1, lambda: now[0])
+    assert voice.is_wanted()
+    assert store.memory_l1 is l1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listening, "connect", _refuse)
+        with pytest.raises(NotReportedError):
+            next(iter(voice.connect()))
+    assert vars(store)["memory_l1"] is None
+    now[0] += listening.REFUSED_PAUSE_SECONDS - 0.001
+    assert not voice.is_wanted()
+    now[0] += 0.002
+    assert voice.is_wanted()
+    for found in voice.connect():
+        assert store.memory_l1 is l1
+        found.close()
+
+
+def _refuse(_on_changes: object) -> None:
+    raise NotReportedError
+
+
+def test_prepared_transactions_can_t_notify(tmp_path: Path) -> None:
+    """Where PostgreSQL allows them, whoever listens would hear nothing."""
+
+    class Preparing(PostgreSQLServer):
+        def _command(self) -> Any:
+            return (*super()._command(), "-c", f"{PREPARED}=2")
+
+    with Preparing(tmp_path) as server, pytest.raises(NotReportedError, match=PREPARED):
+        ListeningConnection({"conninfo": server.url})
+
+
+@pytest.mark.pgbouncer
+def test_pooler_passes_nothing_on(settings: Settings, alice: User) -> None:
+    """Without a way past it, memory serves shortly, and the doctor says so."""
+    assert journal_of(connection).why_unreported() == ""
+    settings.USERCACHE_LISTEN_ALIAS = ""
+    store = get_store()
+    wait_until(lambda: store.memory_l1 is None, "it is known that nothing is reported")
+    assert "pooler" in journal_of(connection).why_unreported()
+    assert name_of(alice) == "Alice"
+
+
+def test_client_cache_that_is_off(settings: Settings, alice: User) -> None:
+    """No connection is opened, and memory serves shortly."""
+    settings.USERCACHE_L1_MAX_ENTRIES = 0
+    store = get_store()
+    assert store.memory_l1 is None
+    assert name_of(alice) == "Alice"
+    assert _count_locks(granted=True) == 0
+
+
+def test_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is asked again each time: nothing is known of it."""
+
+    def fail(*_arguments: object) -> bool:
+        raise OperationalError
+
+    monkeypatch.setattr(triggers, "is_installed", fail)
+    store = get_store()
+    wait_until(lambda: counts(store).get("errors_listening_OperationalError", 0) > 2, "it tries")
+    assert store.memory_l1 is not None
+    assert not l1_of(store).is_used
+
+
+# -- beside Redis
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("many", [1, triggers.BULK_ROWS + 1])
+def test_process_that_is_back_passes_changes_on(
+    settings: Settings, make_user: MakeUser, many: int
+) -> None:
+    """No relay runs, and the writer hasn't found Redis yet."""
+    users = [make_user(f"user{number}") for number in range(many)]
+    settings.USERCACHE_REDIS_ALIAS = "usercache"
+    store = get_store()
+    keep_redis_away()
+    wait_until(lambda: l1_of(store).is_current, "the process listens")
+    get_guard().breaker.close(get_guard().breaker.recover())
+    wait_until(lambda: name_of(users[0]) == "", "the user is in Redis")
+    execute(sql("UPDATE {users} SET first_name = 'changed'"))
+    wait_until(is_seen(users[0], "changed"), "the change is seen")
+
+
+@pytest.mark.redis
+def test_redis_that_goes_and_comes(
+    settings: Settings, redis_server: RedisServer, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL is listened to from the one to the other, and for a while longer."""
+    monkeypatch.setattr(listening, "LINGER_SECONDS", 0.5)
+    monkeypatch.setattr("usercache.backends.breaker.FIRST_PAUSE_SECONDS", 0.01)
+    settings.USERCACHE_REDIS_ALIAS = "usercache"
+    lead_shared_alias(settings, redis_server.url, **WAIT)
+    store = get_store()
+    assert name_of(alice) == "Alice"
+    assert _count_locks(granted=True) == 0
+    redis_server.kill()
+    name_of(alice)
+    wait_until(lambda: name_of(alice) and l1_of(store).is_current, "the process listens")
+    warm(store, alice)
+    write(alice, "Alicia")
+    wait_until(is_seen(alice, "Alicia"), "the change is seen")
+    redis_server.start()
+    wait_until(lambda: store.redis and store.redis.breaker.is_closed, "Redis is used again")
+    wait_until(lambda: _count_locks(granted=True) == 0, "nobody listens")
+    assert name_of(alice) == "Alicia"
+
+
+def test_many_readers_and_a_writer(store: Store, alice: User) -> None:
+    """Once a change has been seen by a thread, it sees no earlier one."""
+    over, seen = threading.Event(), list[list[int]]()
+
+    def read() -> None:
+        numbers = list[int]()
+        seen.append(numbers)
+        while not over.is_set():
+            numbers.append(int(name_of(alice)))
+        connections.close_all()
+
+    write(alice, "0")
+    warm(store, alice)
+    wait_until(is_seen(alice, "0"), "the change is seen")
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 50):
+        write(alice, str(number))
+    wait_until(is_seen(alice, "49"), "the last change is seen")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert all(numbers == sorted(numbers) for numbers in seen)
