@@ -134,9 +134,10 @@ class Environment:
             **{name: value for name, value in product.items() if not name.startswith("USERCACHE_")},
             "USERCACHE_SIGNING_KEY": product["USERCACHE_SIGNING_KEY"],
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            # With one for the audit: threads that make load keep theirs to the end of a round, and
-            # one that got none would hold a fill lock or a lock for as long.
-            "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS + 1),
+            # With one for the audit and one for acknowledgements: threads that make load keep
+            # theirs to the end of a round, and one that got none would hold a fill lock or a lock
+            # for as long.
+            "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS + 2),
         }
 
     def _url_of(self, database: str, port: int | None = None) -> str:

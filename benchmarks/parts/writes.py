@@ -23,8 +23,8 @@ REMARKS: Final = """
   is not counted.
 - PostgreSQL writes nothing to disk here (`fsync=off`), so that the database's own part is smaller
   than in production, and the cache's share larger.
-- usercache's part: the write marker in Redis, the trigger's row in
-  the outbox, the invalidation, and one statement that takes the row away again.
+- usercache's part: the write marker in Redis, the trigger's row in the outbox, and the
+  invalidation. A thread deletes the rows of many saves in one statement.
 """.strip()
 
 

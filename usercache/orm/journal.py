@@ -33,6 +33,13 @@ def extension_tables() -> list[ExtensionTable]:
     return [table for tables in EXTENSION_TABLES for table in tables()]
 
 
+class Label(str):
+    """On the rows that a write's statements add; "" if anyone may drain them."""
+
+    is_shared = False
+    """Whether several writes had it at the same time."""
+
+
 class Journal:
     """What one connection's database notes by itself; this one notes nothing."""
 
@@ -43,7 +50,7 @@ class Journal:
         """Read and write over this connection."""
         self.connection = connection
 
-    def begin(self, write: object, *, is_heard: bool) -> str | None:
+    def begin(self, write: object, *, is_heard: bool) -> Label | None:
         """Label the statements from now on as this write's, and return the label.
 
         `is_heard` tells whether Redis took its write markers. Returns "" where anyone may drain the
@@ -53,8 +60,8 @@ class Journal:
     def end(self, write: object) -> None:
         """Stop labelling for this write."""
 
-    def acknowledge(self, label: str, user_ids: Sequence[str]) -> None:
-        """Delete the rows with this label of these users. One statement."""
+    def acknowledge(self, labels: Sequence[str], user_ids: Sequence[str]) -> None:
+        """Delete the rows that have one of these labels and its user. One statement."""
 
     def listen(self) -> None:
         """Have `wait()` return as soon as a row is added that anyone may drain."""

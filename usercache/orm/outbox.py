@@ -9,8 +9,9 @@ record of an extension (`user:ext:group:3`). Draining it drops the record and an
 is visible only after its transaction has committed, so whatever is filled later is that commit or a
 newer one. Draining twice does no harm.
 
-A write through the ORM deletes its own rows once Redis has confirmed. It finds them by its label:
-see Note [The journal] in `journal.py`. Rows without a label (raw SQL, another service, a write that
+The rows of a write through the ORM are deleted once Redis has confirmed it, mostly by a thread: see
+Note [Acknowledgements] in `acknowledging.py`. They are found by its label: see Note [The journal]
+in `journal.py`. Rows without a label (raw SQL, another service, a write that
 Redis did not take) are notified to the relay at once; a labelled row is left to its writer for two
 seconds. The relay drains what is left, and so does every process before it uses Redis, at its start
 and after an outage: see Note [In use, or not] in `usercache/backends/resilient.py`. Rows of a

@@ -27,7 +27,8 @@ from usercache.identifiers import format_pointers, identifiers_of
 from usercache.keys import EXTENSION_PREFIX, extension_key, record_key
 from usercache.lookup import Store
 from usercache.orm import outbox
-from usercache.orm.journal import Journal, journal_of
+from usercache.orm.acknowledging import ACKNOWLEDGEMENTS
+from usercache.orm.journal import Journal, Label, journal_of
 from usercache.runtime import Service, get_store
 from usercache.workers import Worker
 
@@ -69,8 +70,7 @@ class Write:
         self._noted = set[Any]()
         """Keys whose rows in the outbox can't be drained ahead of the change."""
         self._is_heard = True
-        self._label: str | None = None
-        """On the rows that the journal adds for its statements; "" if anyone may drain them."""
+        self._label: Label | None = None
 
     def announce(self, pks: Sequence[Any]) -> None:
         """Set the write markers of rows about to be changed, and remember their pointers.
@@ -169,12 +169,22 @@ class Write:
 
     def _update_outbox(self, confirmed: Sequence[Any], owed: Sequence[Any]) -> None:
         if confirmed and self._label:
-            self._journal.acknowledge(self._label, list(map(str, confirmed)))
+            self._acknowledge(self._label, list(map(str, confirmed)))
         # Also what `announce()` noted: outside of a transaction, that row may have been
         # drained already, ahead of the change.
         unnoted = [pk for pk in owed if pk not in self._noted]
         if unnoted and not self._is_noted_for_all():
             outbox.enqueue(self._using, unnoted)
+
+    def _acknowledge(self, label: Label, user_ids: Sequence[str]) -> None:
+        # In the background where that commits, and where no other write has the label.
+        commits = connections[self._using].settings_dict["AUTOCOMMIT"]
+        if (
+            label.is_shared
+            or not commits
+            or not ACKNOWLEDGEMENTS.take(self._using, label, user_ids)
+        ):
+            self._journal.acknowledge([label] * len(user_ids), user_ids)
 
     def renew(self) -> None:
         """Set the write markers again, unless the write is complete. Called by another thread."""

@@ -12,7 +12,7 @@ from django.db.models.signals import post_migrate
 
 from usercache.codec import get_codec
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import JOURNALS, Journal
+from usercache.orm.journal import JOURNALS, Journal, Label
 from usercache.orm.outbox import get_alias
 from usercache.postgresql import forks, notifications, sql, triggers
 from usercache.postgresql.checks import check_notifications, check_triggers
@@ -28,7 +28,7 @@ class TriggerJournal(Journal):
     notes_changes = True
     _is_notified = False
 
-    def begin(self, write: object, *, is_heard: bool) -> str:
+    def begin(self, write: object, *, is_heard: bool) -> Label:
         """Label the statements from now on as this write's. See Note [Labels]."""
         return labels_of(self.connection).begin(write, is_heard=is_heard)
 
@@ -36,11 +36,13 @@ class TriggerJournal(Journal):
         """Stop labelling for this write."""
         labels_of(self.connection).end(write)
 
-    def acknowledge(self, label: str, user_ids: Sequence[str]) -> None:
-        """Delete the rows with this label of these users. One statement."""
+    def acknowledge(self, labels: Sequence[str], user_ids: Sequence[str]) -> None:
+        """Delete the rows that have one of these labels and its user. One statement."""
         outbox = self.connection.ops.quote_name(PendingInvalidation._meta.db_table)
         with self.connection.cursor() as cursor:
-            cursor.execute(sql.ACKNOWLEDGE.format(outbox=outbox), [label, list(user_ids)])
+            cursor.execute(
+                sql.ACKNOWLEDGE.format(outbox=outbox), [list(map(str, labels)), list(user_ids)]
+            )
 
     def listen(self) -> None:
         """Have `wait()` return at a notification, where these arrive."""

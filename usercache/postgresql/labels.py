@@ -25,7 +25,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache.codec import Codec, get_codec
-from usercache.orm.journal import extension_tables
+from usercache.orm.journal import Label, extension_tables
 
 OPENING: Final = "/* usercache="
 CLOSING: Final = " */ "
@@ -52,23 +52,25 @@ class Labels:
     def __init__(self, quote_name: Callable[[str], str]) -> None:
         """Begin without a write."""
         self._quote_name = quote_name
-        self._label = ""
+        self._label = Label()
         self._writes = WeakSet[object]()
         self._unheard = WeakSet[object]()
         self._openings: tuple[Codec | None, tuple[str, ...]] = (None, ())
 
-    def begin(self, write: object, *, is_heard: bool) -> str:
+    def begin(self, write: object, *, is_heard: bool) -> Label:
         """Label statements until the write ends, and return the label.
 
         Returns "" for a write that Redis did not take. While there is one, nothing is labelled: the
         relay drains the rows at once.
         """
         if not self._writes:
-            self._label = secrets.token_hex(LABEL_BYTES)
+            self._label = Label(secrets.token_hex(LABEL_BYTES))
+        else:
+            self._label.is_shared = True
         self._writes.add(write)
         if not is_heard:
             self._unheard.add(write)
-        return self._label if is_heard else ""
+        return self._label if is_heard else Label()
 
     def end(self, write: object) -> None:
         """Stop labelling for this write."""

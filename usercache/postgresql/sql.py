@@ -189,6 +189,8 @@ WHERE p.pronamespace = %s::regnamespace AND starts_with(p.proname, %s) AND t.tgp
 
 # Nobody waits for the disk, nor for a standby: a row that comes back with a crash is drained again.
 ACKNOWLEDGE: Final = """
-DELETE FROM {outbox} USING (SELECT set_config('synchronous_commit', 'off', true)) AS asynchronous
-WHERE write_label = %s AND user_id = ANY(%s)
+DELETE FROM {outbox} AS pending
+USING (SELECT set_config('synchronous_commit', 'off', true)) AS asynchronous,
+  unnest(%s::text[], %s::text[]) AS confirmed (label, user_id)
+WHERE pending.write_label = confirmed.label AND pending.user_id = confirmed.user_id
 """
