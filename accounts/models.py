@@ -70,6 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    # Raised by a trigger with each change of a cached column, on PostgreSQL; see Note [Versions].
+    version = models.PositiveBigIntegerField(default=1, db_default=1, editable=False)
     # Every token carries the version it was made at; a higher one here ends them all.
     token_version = models.PositiveIntegerField(default=1, editable=False)
 

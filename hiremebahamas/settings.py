@@ -140,10 +140,12 @@ USERCACHE_FIELDS = (
     "updated_at",
     # Not for display: permissions and tokens are checked against these.
     "is_superuser",
+    "version",
     "token_version",
     "ended_sessions",
     "live_keys",
 )
+USERCACHE_VERSION_FIELD = "version"
 # The views load the row of what they change, locked.
 USERCACHE_READ_ONLY_USERS = True
 # Their defaults are usercache's own; only what the environment names is set here.

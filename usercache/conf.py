@@ -84,6 +84,10 @@ class Conf:
     USERCACHE_WAIT_REPLICAS = Setting(0, 0, 10, "replicas")
     """How many replicas must have an invalidation before it counts as done."""
 
+    USERCACHE_VERSION_FIELD = Setting("")
+    """The cached integer column that grows with each change of a cached column, by a trigger on
+    PostgreSQL; "" for none."""
+
     # Of usercache.auth
     USERCACHE_TOKEN_VERSION_FIELD = Setting("token_version")
     """The cached column that a token's `token_version` must equal; "" for no such check."""

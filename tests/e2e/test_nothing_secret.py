@@ -21,7 +21,13 @@ from usercache.keys import record_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CACHED_COLUMNS = USER_FIELDS | {"is_superuser", "token_version", "ended_sessions", "live_keys"}
+CACHED_COLUMNS = USER_FIELDS | {
+    "is_superuser",
+    "version",
+    "token_version",
+    "ended_sessions",
+    "live_keys",
+}
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ SUPERUSER = "postgres"
 MAX_CONNECTIONS = 300
 INITDB_SECONDS = 180
 CONNECT_SECONDS = 10
+MILLISECONDS = 1000
 UNSAFE_AND_FAST = ("fsync=off", "full_page_writes=off")
 
 
@@ -64,7 +65,10 @@ class PostgreSQLServer(Server):
         address = (f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories=")
         settings = (*address, *UNSAFE_AND_FAST, f"max_connections={MAX_CONNECTIONS}")
         options = [word for setting in settings for word in ("-c", setting)]
-        return (binaries / "postgres", "-D", self._data, *options)
+        return (binaries / "postgres", "-D", self._data, *options, *self._options())
+
+    def _options(self) -> Sequence[str]:
+        return ()
 
     def _prefix(self) -> Sequence[str]:
         return unprivileged_prefix(self.directory)
@@ -77,8 +81,11 @@ class PostgreSQLServer(Server):
             password_file.chmod(0o644)  # the directory above is closed to everybody else
         access = (f"--username={SUPERUSER}", f"--pwfile={password_file}", "--auth=scram-sha-256")
         text = ("--encoding=UTF8", f"--locale={_locale()}")
+        self._run(binaries / "initdb", "-D", self._data, *access, *text, "--no-sync")
+
+    def _run(self, *command: str | Path) -> None:
         answer = subprocess.run(
-            [*prefix, binaries / "initdb", "-D", self._data, *access, *text, "--no-sync"],
+            [*self._prefix(), *command],
             cwd=self.directory,
             check=False,
             capture_output=True,
@@ -86,7 +93,7 @@ class PostgreSQLServer(Server):
             timeout=INITDB_SECONDS,
         )
         if answer.returncode:
-            raise ServerUnavailableError(f"initdb made no PostgreSQL cluster:\n{answer.stderr}")
+            raise ServerUnavailableError(f"No PostgreSQL cluster was made:\n{answer.stderr}")
 
     def _is_ready(self) -> bool:
         try:
@@ -94,6 +101,31 @@ class PostgreSQLServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+
+class PostgreSQLReplica(PostgreSQLServer):
+    """A standby that streams from a primary, and applies each commit when it is so old."""
+
+    def __init__(
+        self, directory: Path, primary: PostgreSQLServer, *, delay_seconds: float = 0
+    ) -> None:
+        """Follow this running server; its superuser and password are the replica's, too."""
+        super().__init__(directory)
+        self._primary = primary
+        self._delay_seconds = delay_seconds
+
+    @property
+    def url(self) -> str:
+        """The primary's URL but for the port."""
+        return self._primary.url.replace(f":{self._primary.port}/", f":{self.port}/")
+
+    def _options(self) -> Sequence[str]:
+        return ("-c", f"recovery_min_apply_delay={int(self._delay_seconds * MILLISECONDS)}ms")
+
+    def _make_cluster(self, binaries: Path) -> None:
+        copy = ("--pgdata", self._data, "--write-recovery-conf", "--wal-method=stream")
+        quick = ("--checkpoint=fast", "--no-sync")
+        self._run(binaries / "pg_basebackup", "--dbname", self._primary.url, *copy, *quick)
 
 
 def _find_children(parent: int) -> list[int]:

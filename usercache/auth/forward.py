@@ -6,11 +6,12 @@ in a twentieth of a view's time, from the same verified tokens and cached users.
 
 Note [Identity headers]
 -----------------------
-`X-User-Id: 7` and, for each column of `USERCACHE_FORWARD_FIELDS`, as in `X-User-Is-Admin: True`;
-values are percent-encoded. `X-User-Signature: t=1763971200,v1=9f86d0…` has the time in seconds
-since 1970 and an HMAC-SHA256, keyed with `USERCACHE_FORWARD_SIGNING_KEY`, over that time and the
-other headers, sorted by name: `1763971200\nx-user-id:7\nx-user-is-admin:True`. A service that
-checks it needs no trust in what is between it and this server.
+`X-User-Id: 7`, `X-User-Version: 12` where there is USERCACHE_VERSION_FIELD, and, for each column of
+`USERCACHE_FORWARD_FIELDS`, as in `X-User-Is-Admin: True`; values are percent-encoded.
+`X-User-Signature: t=1763971200,v1=9f86d0…` has the time in seconds since 1970 and an HMAC-SHA256,
+keyed with `USERCACHE_FORWARD_SIGNING_KEY`, over that time and the other headers, sorted by name:
+`1763971200\nx-user-id:7\nx-user-is-admin:True`. A service that checks it needs no trust in what is
+between it and this server.
 """
 
 import hashlib
@@ -28,7 +29,10 @@ from django.db import close_old_connections
 from rest_framework.exceptions import APIException, AuthenticationFailed
 
 from usercache.auth.jwt import find_authentication
+from usercache.auth.versions import HEADER as VERSION_HEADER
+from usercache.auth.versions import RETRY_SECONDS, read_version
 from usercache.conf import conf
+from usercache.versions import version_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,7 +42,6 @@ PATH: Final = "/auth/forward"
 HEADER_PREFIX: Final = "X-User-"
 ID_HEADER: Final = f"{HEADER_PREFIX}Id"
 SIGNATURE_HEADER: Final = f"{HEADER_PREFIX}Signature"
-RETRY_SECONDS: Final = 1
 _COMMON: Final = (("Cache-Control", "no-store"), ("Content-Type", "application/json"))
 
 Headers = list[tuple[str, str]]
@@ -51,7 +54,8 @@ class ForwardAuth:
     """A WSGI application that answers one path, and hands all other requests on.
 
     200 with the identity headers, 401 without a valid token, 403 if the user lacks a permission of
-    the query (`/auth/forward?permission=jobs.add_job`), 503 while the database is needed and away.
+    the query (`/auth/forward?permission=jobs.add_job`), 503 while the database is needed and away,
+    or doesn't have the version that the request names (`X-User-Version`).
     Requests without an access token are shown to `others` in turn, which know further credentials.
     Paths below are answered as well: Envoy appends that of the request. Any method will do.
     """
@@ -102,7 +106,7 @@ class ForwardAuth:
             realm = self._authentication.www_authenticate_realm
             challenge = [("WWW-Authenticate", f'Bearer realm="{realm}"')]
             return _refuse(HTTPStatus.UNAUTHORIZED, _code_of(error), challenge)
-        except APIException as error:  # of one of the others
+        except APIException as error:  # of one of the others, or of the version
             return _refuse(HTTPStatus(error.status_code), _code_of(error), _wait_of(error))
         except AnyDatabaseError:
             wait = [("Retry-After", str(RETRY_SECONDS))]
@@ -118,10 +122,13 @@ class ForwardAuth:
                 if (user := find(environ)) is not None:
                     return user
             raise AuthenticationFailed(code="not_authenticated")
-        return self._authentication.get_user(self._authentication.get_validated_token(raw_token))
+        token = self._authentication.get_validated_token(raw_token)
+        return self._authentication.get_user_at(token, read_version(environ))
 
     def _describe(self, user: "User") -> Headers:
         headers = {ID_HEADER: quote(str(user.pk))}
+        if conf.USERCACHE_VERSION_FIELD:
+            headers[VERSION_HEADER] = str(version_of(user))
         for name in conf.USERCACHE_FORWARD_FIELDS:
             headers[header_name(name)] = quote(str(getattr(user, name)))
         headers[SIGNATURE_HEADER] = sign(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils.translation import gettext as _
+from rest_framework.request import Request
 from rest_framework.settings import api_settings as drf_settings
 from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.authentication import JWTAuthentication
@@ -14,10 +15,12 @@ from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from usercache.auth.verified_tokens import get_verified_tokens
+from usercache.auth.versions import VersionNotFound, read_version
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.instances.columns import fingerprints_of
 from usercache.users import get_user_by
+from usercache.versions import VersionNotFoundError, get_user_at_version, version_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
@@ -39,6 +42,23 @@ class CachedJWTAuthentication(JWTAuthentication):
     each process, and remembered until it expires. simplejwt's settings apply as in its own class;
     USER_AUTHENTICATION_RULE, too, is evaluated at each request.
     """
+
+    def authenticate(self, request: Request) -> "tuple[User, Token] | None":  # type: ignore[override]  # as in get_user()
+        """Return the user and the token, None without one.
+
+        The user is never older than the version that the request names as `X-User-Version`.
+
+        Raises:
+            AuthenticationFailed: as `get_user()` (401).
+            ParseError: the version is no number (400).
+            VersionNotFound: the database doesn't have it (503).
+        """
+        header = cast("bytes | None", self.get_header(request))
+        raw_token = None if header is None else self.get_raw_token(header)
+        if raw_token is None:
+            return None
+        token = self.get_validated_token(raw_token)
+        return self.get_user_at(token, read_version(request.META)), token
 
     def get_raw_token(self, header: bytes) -> bytes | None:
         """Return the token after `Bearer`, in upper or lower case (RFC 9110, section 11.1).
@@ -85,6 +105,25 @@ class CachedJWTAuthentication(JWTAuthentication):
         if user is None:
             raise AuthenticationFailed(_("User not found"), code="user_not_found")
         return self.admit(validated_token, user)
+
+    def get_user_at(self, validated_token: Token, version: int) -> "User":
+        """Return the token's user, not older than this version.
+
+        Raises:
+            VersionNotFound: the database has only an older row (503).
+        """
+        if not version or self.user_model is not get_codec().model:
+            return self.get_user(validated_token)
+        user_id = validated_token.get(api_settings.USER_ID_CLAIM)
+        try:
+            # It drops what is cached and too old, which a subclass would find once more.
+            get_user_at_version(api_settings.USER_ID_FIELD, user_id, version)
+        except VersionNotFoundError as error:
+            raise VersionNotFound from error
+        user = self.get_user(validated_token)
+        if version_of(user) < version:
+            raise VersionNotFound
+        return user
 
     def admit(self, validated_token: Token, user: "User") -> "User":
         """Return the user that a token names, unless they or the token are refused.

@@ -19,6 +19,7 @@ ALL: Final[tuple[Check, ...]] = (
         (
             check_signing_key,
             whitelist.check_fields,
+            whitelist.check_version,
             whitelist.check_key,
             whitelist.check_query_set,
             rows.check_managers,

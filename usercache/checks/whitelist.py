@@ -17,6 +17,13 @@ from usercache.orm.querysets import CachedUserQuerySet
 CASE_BLIND: Final = "mysql"
 """The vendor whose default collation ignores case."""
 
+COLUMN_SETTINGS: Final = (
+    "USERCACHE_VERSION_FIELD",
+    "USERCACHE_TOKEN_VERSION_FIELD",
+    "USERCACHE_ENDED_SESSIONS_FIELD",
+)
+"""Each names a cached column, or none."""
+
 SECRET_NAMES: Final = re.compile(
     r"passw|secret|(^|_)(hash|otp|totp|mfa|2fa|salt|pin|cvv|ssn|credential|private)(_|$|es$|s$)"
     r"|(api|private|access|signing|secret|encryption)_?key|token(?!_version$)",
@@ -42,6 +49,29 @@ def check_fields(**_kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def check_version(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that a trigger can count the changes of a user in their version (E074)."""
+    model, name = get_user_model(), conf.USERCACHE_VERSION_FIELD
+    columns = {field.attname: field for field in model._meta.concrete_fields}
+    version = columns.get(name)
+    if version is None:  # none is wanted, or E008 says that it is missing
+        return []
+    others = [columns[f] for f in conf.USERCACHE_FIELDS if f in columns]
+    if isinstance(version, models.IntegerField) and all(
+        field.primary_key or field.model is version.model for field in others
+    ):
+        return []
+    return [
+        Error(
+            f"USERCACHE_VERSION_FIELD: '{name}' is no integer column in the table of all other "
+            "cached columns.",
+            hint="Name a PositiveBigIntegerField with default and db_default 1, in the model of "
+            'the other cached columns; or "" for none.',
+            id="usercache.E074",
+        )
+    ]
 
 
 def check_key(**_kwargs: Any) -> list[CheckMessage]:
@@ -90,7 +120,7 @@ def _check_required(model: type[models.Model]) -> Iterator[CheckMessage]:
             hint="Add it.",
             id="usercache.E008",
         )
-    for setting in ("USERCACHE_TOKEN_VERSION_FIELD", "USERCACHE_ENDED_SESSIONS_FIELD"):
+    for setting in COLUMN_SETTINGS:
         name = getattr(conf, setting)
         if name and name not in conf.USERCACHE_FIELDS:
             is_column = name in columns

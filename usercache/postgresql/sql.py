@@ -145,6 +145,21 @@ BEGIN_LISTENING: Final = (
 CREATE_FUNCTION: Final = _OPEN + _NOTE_USERS + _CLOSE
 CREATE_EXTENSION_FUNCTION: Final = _OPEN + _NOTE_RECORDS + _CLOSE
 
+# A block with an exception costs no transaction id as long as it writes nothing.
+CREATE_VERSION_TRIGGER: Final = """
+CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  NEW.{version} := OLD.{version} + record_image_ne(ROW({old}), ROW({new}))::int;
+  RETURN NEW;
+EXCEPTION WHEN undefined_column THEN
+  RETURN NEW;
+END $body$;
+REVOKE EXECUTE ON FUNCTION {function}() FROM PUBLIC;
+CREATE TRIGGER usercache_raise_version BEFORE UPDATE ON {table}
+  FOR EACH ROW EXECUTE FUNCTION {function}();
+"""
+
 CREATE_TRIGGERS: Final = """
 CREATE TRIGGER usercache_note_insert AFTER INSERT ON {table}
   REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION {function}();

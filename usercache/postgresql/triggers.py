@@ -17,6 +17,8 @@ Note [Triggers]
   doesn't fail.
 - `session_replication_role = replica` disables triggers, and logical replication runs no statement
   triggers: there, a row trigger is enabled. The trigger for TRUNCATE is always enabled.
+- A version (`USERCACHE_VERSION_FIELD`) is raised by a row trigger, whatever the statement assigns
+  to it: an instance that was loaded earlier has an older one. Replicated rows keep their origin's.
 - SECURITY DEFINER: a role that may change a user needs no right to the outbox. So every name that
   is not PostgreSQL's own is qualified, temporary objects are looked up last, and no other role may
   use the function on a table of its own.
@@ -33,6 +35,7 @@ from typing import Final, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache.codec import Codec
+from usercache.conf import conf
 from usercache.models import PendingInvalidation
 from usercache.orm.journal import ExtensionTable, extension_tables
 from usercache.orm.outbox import EVERYBODY
@@ -63,6 +66,8 @@ TRIGGERS: Final = {
 """By name, when each is enabled, as in pg_trigger.tgenabled: origin, always, replica."""
 OUTBOX_TRIGGERS: Final = {"usercache_tell_listeners": "A"}
 """The outbox's own."""
+VERSION_TRIGGERS: Final = {"usercache_raise_version": "O"}
+"""Of the table with the users' version."""
 
 
 class _Place(NamedTuple):
@@ -164,6 +169,8 @@ def _format_all(
             **_name_places(quote, table.name, function, outbox), **names
         )
         yield _Formatted(table.name, TRIGGERS, function, statements, _digest(statements))
+        if isinstance(table, WatchedTable) and (version := _version_column(codec, table)):
+            yield _format_version(quote, table, version, outbox)
     yield _format_telling(quote, outbox)
 
 
@@ -174,6 +181,26 @@ def _format_telling(quote: Callable[[str], str], outbox: _Place) -> _Formatted:
         longest_payload=LONGEST_PAYLOAD_BYTES,
     )
     return _Formatted(table, OUTBOX_TRIGGERS, function, statements, _digest(statements))
+
+
+def _version_column(codec: Codec, table: WatchedTable) -> str:
+    fields = codec.model._meta.concrete_fields
+    names = {field.attname: str(field.column) for field in fields}
+    column = names.get(conf.USERCACHE_VERSION_FIELD, "")
+    return column if column in table.columns else ""
+
+
+def _format_version(
+    quote: Callable[[str], str], table: WatchedTable, version: str, outbox: _Place
+) -> _Formatted:
+    function = f"{outbox.schema}.{FUNCTION}_version"
+    others = table._replace(columns=tuple(c for c in table.columns if c != version))
+    statements = sql.CREATE_VERSION_TRIGGER.format(
+        **_name_places(quote, table.name, function, outbox),
+        **_name_columns(quote, others),
+        version=quote(version),
+    )
+    return _Formatted(table.name, VERSION_TRIGGERS, function, statements, _digest(statements))
 
 
 def _name_columns(quote: Callable[[str], str], table: WatchedTable) -> dict[str, str]:

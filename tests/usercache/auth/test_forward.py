@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -62,7 +62,12 @@ def ask(
 def test_user_of_a_token_is_told(alice: User) -> None:
     """Their key, the columns of the settings, and a signature over both; nothing in the body."""
     status, headers, body = ask(mint(alice))
-    told = {"X-User-Id": str(alice.pk), "X-User-Is-Admin": "False", "X-User-First-Name": "Alice"}
+    told = {
+        "X-User-Id": str(alice.pk),
+        "X-User-Version": "1",
+        "X-User-Is-Admin": "False",
+        "X-User-First-Name": "Alice",
+    }
     assert status == "200 OK"
     assert headers == {
         "Cache-Control": "no-store",
@@ -71,6 +76,29 @@ def test_user_of_a_token_is_told(alice: User) -> None:
         "X-User-Signature": sign(told, KEY, NOW),
     }
     assert body == b""
+
+
+@pytest.mark.postgresql
+def test_caller_never_gets_an_older_user_than_they_have_seen(alice: User) -> None:
+    """The version they name is loaded past a cached record; one the database lacks is a 503."""
+    token = mint(alice)
+    assert ask(token)[1]["X-User-Version"] == "1"
+    with connection.cursor() as cursor:  # the cache isn't told
+        cursor.execute("UPDATE users SET first_name = 'Alicia' WHERE id = %s", [alice.pk])
+    assert ask(token)[1]["X-User-First-Name"] == "Alice"
+    _, headers, _ = ask(token, HTTP_X_USER_VERSION="2")
+    assert (headers["X-User-Version"], headers["X-User-First-Name"]) == ("2", "Alicia")
+    status, headers, body = ask(token, HTTP_X_USER_VERSION="3")
+    assert status == "503 Service Unavailable"
+    assert headers["Retry-After"] == "1"
+    assert b"version_not_found" in body
+
+
+def test_version_that_is_no_number_is_refused(alice: User) -> None:
+    """As a bad request, which costs nothing."""
+    status, _, body = ask(mint(alice), HTTP_X_USER_VERSION="seven")
+    assert status == "400 Bad Request"
+    assert b"invalid_version" in body
 
 
 def test_signature_holds_every_header() -> None:

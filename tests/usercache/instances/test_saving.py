@@ -53,6 +53,8 @@ def test_same_row_as_an_ordinary_save(alice: User, write: Callable[[Any], None])
     User.objects.filter(pk=alice.pk).update(**before)
     write(cached(alice))
     found = row_of(alice)
+    for row in (before, expected, found):
+        row.pop("version", None)  # it goes up each time
     stamps = found.pop("updated_at"), expected.pop("updated_at"), before.pop("updated_at")
     assert found == expected != before
     assert (stamps[0] == stamps[2]) is (stamps[1] == stamps[2])

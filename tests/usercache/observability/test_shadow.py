@@ -150,7 +150,7 @@ def test_stale_record_is_found_told_and_never_answered(
     assert suspect is not None
     assert observers_of(store).audit.judge(suspect) is None
     assert verdicts(store)[AUDIT_MISMATCHED] == 1
-    assert "differs in first_name." in caplog.text
+    assert "differs in first_name" in caplog.text
     assert "Alic" not in caplog.text
     store.served_percent = 100
     again = get_user_by_id(alice.pk)

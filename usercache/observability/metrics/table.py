@@ -24,6 +24,8 @@ COUNTERS: Final = {
     events.FILLS_REFUSED: Metric(
         "Records not put there: a write came in between.", label="Fills refused"
     ),
+    events.VERSION_RELOADS: Metric("Users loaded since a caller had seen a later version."),
+    events.VERSIONS_REFUSED: Metric("Look-ups of a version that the database doesn't have."),
     metrics.UNTIMED: Metric("Look-ups counted without their duration."),
     events.BREAKER_OPENINGS: Metric(
         "Times a process gave Redis up.", label="Breaker opened", is_warning=True
