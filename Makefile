@@ -43,7 +43,7 @@ test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, for five mi
 	$(PYTEST) --stack=servers
 
 embedded: $(DEVELOPMENT_STAMP) ## Run those that use a database on SQLite, without Redis
-	$(PYTEST) --stack=embedded -m "django_db and not (browser or prometheus or nginx or packaging or long)"
+	$(PYTEST) --stack=embedded -m "django_db and not (browser or prometheus or nginx or systemd or packaging or long)"
 
 long: $(DEVELOPMENT_STAMP) ## Run the tests that are long by nature, for ten minutes
 	$(PYTEST) -m long --stack=servers
@@ -58,22 +58,24 @@ package: $(DEVELOPMENT_STAMP) ## Build django-usercache, and follow the README i
 compat: $(DEVELOPMENT_STAMP) ## Run the tests of packages that use simplejwt, with ours in its place
 	$(BIN)/python -m tests.compat $(COMPAT)
 
-browser: $(DEVELOPMENT_STAMP) ## Test the dashboard in Chromium, the metrics in Prometheus, nginx as a gateway
+browser: $(DEVELOPMENT_STAMP) ## Test the dashboard in Chromium, the metrics in Prometheus, deploy/ in nginx and systemd
 	@$(call HAVE,chromium prometheus nginx)
-	$(PYTEST) -m "browser or prometheus or nginx" tests/browser tests/prometheus tests/gateway
+	@$(call HAVE,systemd-analyze,systemd)
+	$(PYTEST) -m "browser or prometheus or nginx or systemd" \
+		tests/browser tests/prometheus tests/gateway tests/deploy
 
 pooler: $(DEVELOPMENT_STAMP) ## Run the tests of what is written to PostgreSQL behind a PgBouncer
 	@$(call HAVE,pgbouncer)
 	$(PYTEST) --stack=pooled tests/usercache/orm tests/usercache/postgresql \
 		tests/usercache/instances tests/hiremebahamas/postgresql tests/accounts
 
-# Programs of Debian's that no wheel holds.
+# Programs of Debian's that no wheel holds; the second argument names their package, if it isn't theirs.
 HAVE = for program in $(1); do \
 	PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "Install these first:$$missing" >&2; exit 1; fi; \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; fi
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends $(or $(2),$$missing); fi
 
 screenshots: $(DEVELOPMENT_STAMP) ## Take the dashboard's pictures in docs/ again, with Chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py --pictures docs

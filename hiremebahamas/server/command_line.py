@@ -11,8 +11,8 @@ from hiremebahamas.environment import BASE_DIR
 from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 
-# How long an idle connection is kept: longer than in the proxy (docs/nginx.conf), so that it sends
-# no request on a connection that is being closed. granian allows no more.
+# How long an idle connection is kept: longer than in the proxy (deploy/nginx/upstream.conf), so
+# that it sends no request on a connection that is being closed. granian allows no more.
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
 # The proxy's user and ours must share a group.
 SOCKET_PERMISSIONS: Final = "0o660"

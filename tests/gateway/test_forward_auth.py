@@ -15,7 +15,7 @@ import pytest
 from accounts.models import User
 from tests.cast import token_of
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
-from tests.gateway.nginx_server import NginxServer
+from tests.servers.nginx_server import NginxServer, read_published, upstream
 from tests.servers.server import HOST, find_free_port
 from tests.servers.stack import PROJECT
 from tests.waiting import wait_until
@@ -69,7 +69,17 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 def gateway(web_server: WebServer, service: str, tmp_path: Path) -> Iterator[str]:
     """Run nginx between both, and return its URL."""
     wait_until(lambda: ask(service)[0] == 401, "the service answers")
-    with NginxServer(tmp_path, f"{HOST}:{web_server.port}", urlsplit(service).netloc) as server:
+    gateway = read_published(
+        "forward-auth.conf",
+        {
+            "server 127.0.0.1:9000;": f"server {urlsplit(service).netloc};",
+            "listen 8080;": f"listen {HOST}:PORT;",
+            "server_name jobs.example.com;": "",
+            "Host www.example.com;": f"Host {HOST};",
+        },
+    )
+    application = upstream(f"{HOST}:{web_server.port}")
+    with NginxServer(tmp_path, application, gateway) as server:
         yield server.url
 
 

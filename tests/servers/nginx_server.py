@@ -11,12 +11,12 @@ from tests.servers.errors import ServerUnavailableError
 from tests.servers.server import HOST, Server
 from tests.servers.stack import PROJECT
 
-PUBLISHED: Final = PROJECT / "docs" / "nginx-forward-auth.conf"
+PUBLISHED: Final = PROJECT / "deploy" / "nginx"
 FRAME: Final = """
 daemon off;
 pid {directory}/nginx.pid;
 error_log stderr;
-events {{ worker_connections 64; }}
+events {{ worker_connections 256; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/body;
@@ -24,46 +24,48 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    upstream hiremebahamas {{ server {application}; }}
-{published}
+{configuration}
 }}
 """
+UPSTREAM_SERVER: Final = "server unix:/run/hiremebahamas/web.sock;"
+
+
+def read_published(name: str, changes: Mapping[str, str]) -> str:
+    """Return a file of deploy/nginx with what is another machine's replaced."""
+    text = (PUBLISHED / name).read_text()
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def upstream(*addresses: str) -> str:
+    """Return upstream.conf with these servers."""
+    servers = " ".join(f"server {address};" for address in addresses)
+    return read_published("upstream.conf", {UPSTREAM_SERVER: servers})
 
 
 class NginxServer(Server):
-    """nginx as a gateway between clients and a service."""
+    """nginx with a configuration that listens on `PORT`, wherever it says so."""
 
-    def __init__(self, directory: Path, application: str, service: str) -> None:
-        """Ask the application at this address, and pass on to the service at that one."""
+    def __init__(self, directory: Path, *configuration: str, scheme: str = "http") -> None:
+        """Put these texts into its `http` block."""
         super().__init__(directory)
-        self._application = application
-        self._service = service
+        self._configuration = "\n".join(configuration)
+        self._scheme = scheme
 
     @property
     def url(self) -> str:
         """The URL of its root."""
-        return f"http://{HOST}:{self.port}"
+        return f"{self._scheme}://{HOST}:{self.port}"
 
     def _command(self) -> Sequence[str | Path]:
         program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
         if program is None:
             raise ServerUnavailableError("No nginx to test with: apt-get install nginx-light.")
-        changes: Mapping[str, str] = {
-            "server 127.0.0.1:9000;": f"server {self._service};",
-            "listen 8080;": f"listen {HOST}:{self.port};",
-            "server_name jobs.example.com;": "",
-            "Host www.example.com;": f"Host {HOST};",
-        }
-        published = PUBLISHED.read_text()
-        for old, new in changes.items():
-            assert old in published, old
-            published = published.replace(old, new)
+        text = self._configuration.replace("PORT", str(self.port))
         configuration = self.directory / "nginx.conf"
-        configuration.write_text(
-            FRAME.format(
-                directory=self.directory, application=self._application, published=published
-            )
-        )
+        configuration.write_text(FRAME.format(directory=self.directory, configuration=text))
         return (program, "-c", configuration, "-p", self.directory)
 
     def _is_ready(self) -> bool:
