@@ -22,10 +22,10 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test embedded long matrix package compat docs browser pooler screenshots fleet mutants bench check format clean
+.PHONY: help run serve test embedded long matrix package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants bench check format clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(PRODUCTION_STAMP) ## Migrate, create demo users, and serve on http://127.0.0.1:8000
 	$(BIN)/python -m hiremebahamas.demo $(ADDRESS)
@@ -59,10 +59,10 @@ compat: $(DEVELOPMENT_STAMP) ## Run the tests of packages that use simplejwt, wi
 	$(BIN)/python -m tests.compat $(COMPAT)
 
 browser: $(DEVELOPMENT_STAMP) ## Test the dashboard in Chromium, the metrics in Prometheus, deploy/ in nginx and systemd
-	@$(call HAVE,chromium prometheus nginx)
+	@$(call HAVE,chromium prometheus nginx pgbouncer)
 	@$(call HAVE,systemd-analyze,systemd)
 	$(PYTEST) -m "browser or prometheus or nginx or systemd" \
-		tests/browser tests/prometheus tests/gateway tests/deploy
+		tests/browser tests/prometheus tests/gateway tests/deploy tests/standing
 
 pooler: $(DEVELOPMENT_STAMP) ## Run the tests of what is written to PostgreSQL behind a PgBouncer
 	@$(call HAVE,pgbouncer)
@@ -82,6 +82,13 @@ screenshots: $(DEVELOPMENT_STAMP) ## Take the dashboard's pictures in docs/ agai
 
 fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
 	$(BIN)/python -m tests.fleet $(FLEET)
+
+fleet-up: $(DEVELOPMENT_STAMP) ## Start the whole topology on loopback, behind nginx with TLS
+	@$(call HAVE,nginx pgbouncer)
+	$(BIN)/python -m tests.standing up
+
+fleet-down: $(DEVELOPMENT_STAMP) ## End all of it, also after a crash
+	$(BIN)/python -m tests.standing down
 
 mutants: $(DEVELOPMENT_STAMP) ## Change the core in every way, one at a time; a test must fail for each
 	$(BIN)/python -m tests.mutants $(MUTANTS)

@@ -1,5 +1,6 @@
 """An nginx of our own, on loopback, with the configuration that we publish."""
 
+import os
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from tests.servers.stack import PROJECT
 
 PUBLISHED: Final = PROJECT / "deploy" / "nginx"
 FRAME: Final = """
+{user}
 daemon off;
 pid {directory}/nginx.pid;
 error_log stderr;
@@ -65,7 +67,11 @@ class NginxServer(Server):
             raise ServerUnavailableError("No nginx to test with: apt-get install nginx-light.")
         text = self._configuration.replace("PORT", str(self.port))
         configuration = self.directory / "nginx.conf"
-        configuration.write_text(FRAME.format(directory=self.directory, configuration=text))
+        # Its workers would be nobody, who may not read what belongs to root.
+        user = "user root;" if os.geteuid() == 0 else ""
+        configuration.write_text(
+            FRAME.format(user=user, directory=self.directory, configuration=text)
+        )
         return (program, "-c", configuration, "-p", self.directory)
 
     def _is_ready(self) -> bool:

@@ -1,6 +1,6 @@
 """A Redis Cluster of three primaries, each with a replica, made without redis-cli."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -41,13 +41,18 @@ class ClusterServer(RedisServer):
 class ClusterServers:
     """Six nodes on loopback: `with ClusterServers(directory) as cluster: cluster.addresses`."""
 
-    def __init__(self, directory: Path, password: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        password: str,
+        make_node: Callable[[Path, str], ClusterServer] = ClusterServer,
+    ) -> None:
         """Keep their files in `directory`."""
-        self.nodes = []
+        self.nodes = list[ClusterServer]()
         for number in range(2 * PRIMARIES):
             folder = directory / f"node{number}"
             folder.mkdir()
-            self.nodes.append(ClusterServer(folder, password))
+            self.nodes.append(make_node(folder, password))
         self._stack = ExitStack()
 
     @property

@@ -1,0 +1,1 @@
+"""`make fleet-up`: the whole topology on loopback, until `make fleet-down`."""
