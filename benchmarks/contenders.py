@@ -18,6 +18,7 @@ REDIS_ALONE: Final = {"USERCACHE_L1_MAX_ENTRIES": "0"}
 LIMITS: Final = ("login_address", "login_pair", "login_account", "search_address", "search_account")
 LONG_TTL_SECONDS: Final = "3600"
 """Longer than a run: what is measured warm stays warm."""
+FORWARD_KEY: Final = "junkanoo" * 4
 UNLIMITED: Final = "1000000/1"
 """More requests per second than any client makes here."""
 
@@ -49,6 +50,7 @@ def make_product(label: str, checkout: Path = PROJECT) -> Contender:
         "DJANGO_SETTINGS_MODULE": "hiremebahamas.settings",
         "AUTH_LIMITS": limits,
         "USERCACHE_TTL_SECONDS": LONG_TTL_SECONDS,
+        "USERCACHE_FORWARD_SIGNING_KEY": FORWARD_KEY,
     }
     return Contender(label, settings, is_ours=True, checkout=checkout)
 

@@ -79,5 +79,6 @@ DEACTIVATION: Final = _at_most(
 )
 QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1% writes", unit="")
 REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own fields")
+FORWARD_OVER_VERIFY: Final = _at_least(10.0, "GET /auth/forward per CPU second / GET /auth/verify")
 OVER_VERIFY: Final = _at_most(1.2, "CPU / that of GET /auth/verify")
 VERIFY_OVER_OTHER: Final = _at_least(1.6, "GET /auth/verify per CPU second / the other commit's")

@@ -16,7 +16,7 @@ from benchmarks.measurement import Series, shuffled
 from benchmarks.outcome import Outcome, Panel
 from benchmarks.parts.http import GENERATOR
 from benchmarks.plan import Plan
-from benchmarks.targets import OVER_VERIFY, VERIFY_OVER_OTHER, Verdict
+from benchmarks.targets import FORWARD_OVER_VERIFY, OVER_VERIFY, VERIFY_OVER_OTHER, Verdict
 from benchmarks.users import mint_tokens
 from benchmarks.web.generator import format_request
 from benchmarks.web.server import BenchmarkServer
@@ -38,24 +38,26 @@ COUNTED: Final = 40
 WARM_SECONDS: Final = 0.5
 THIS: Final = "this commit"
 VERIFY: Final = "GET /auth/verify"
+FORWARD: Final = "GET /auth/forward"
 PROFILE: Final = "GET /auth/profile"
 USER: Final = "GET /users/{id}"
 LOOK_UP: Final = "GET /users/lookup?username="
 PAGE: Final = "GET /users?page="
 PATCH: Final = "PATCH /auth/profile"
 LOGIN: Final = "POST /auth/login"
-IN_TURN: Final = ((VERIFY, PROFILE, USER, LOOK_UP), (PAGE,), (PATCH,), (LOGIN,))
+IN_TURN: Final = ((VERIFY, FORWARD, PROFILE, USER, LOOK_UP), (PAGE,), (PATCH,), (LOGIN,))
 """Endpoints whose CPU is measured together, request by request."""
 LAYERED: Final = (VERIFY, PROFILE)
 CPU: Final = "CPU, µs"
+PER_CPU: Final = "requests per CPU second"
 SERVER: Final = "server, sockets and client"
 MICROSECONDS: Final = 1000
 """In a millisecond."""
 REMARKS: Final = """
-- *CPU* is processor time in one thread, through the WSGI application without a server. Requests/s
-  and percentiles are over HTTP: granian with one worker process of {threads} threads, and
-  {connections} connections. {users} users, all warm. Queries and round trips to Redis are those
-  before the answer.
+- *CPU* is processor time in one thread, through the WSGI application without a server. Requests/s,
+  percentiles and requests per CPU second of the server are over HTTP: granian with one worker
+  process of {threads} threads, and {connections} connections. {users} users, all warm. Queries and
+  round trips to Redis are those before the answer.
 - A page is one of the first hundred of {all_users:,} users. Each PATCH changes the occupation. A
   log-in hashes the password, which is what it takes.
 - A layer's time is without the layers within it: a middleware's is the difference between a handler
@@ -131,6 +133,7 @@ def _list_requests(environment: Environment) -> dict[str, list[Request]]:
 
     return {
         VERIFY: read(lambda _: "/auth/verify"),
+        FORWARD: read(lambda _: "/auth/forward"),
         PROFILE: read(lambda _: "/auth/profile"),
         USER: read(lambda n: f"/users/{first + n % USERS}"),
         # Of ten users, the tenth has no username.
@@ -230,8 +233,11 @@ def _measure_over_http(
     seconds: float,
     number: int,
 ) -> dict[str, float]:
+    before = participant.server.cpu_seconds()
     answer = _ask_over_http(participant, client, requests, seconds, seed=number)
+    spent = participant.server.cpu_seconds() - before
     return {
+        PER_CPU: answer["requests"] / spent,
         "requests/s": answer["requests"] / answer["seconds"],
         "p50, ms": answer["p50_ms"],
         "p99, ms": answer["p99_ms"],
@@ -287,9 +293,13 @@ def _judge(panels: Mapping[str, Panel]) -> list[Verdict]:
     def cpu(label: str, name: str) -> Series:
         return panels[label].get(name, CPU)
 
+    forward, verify = (panels[THIS].get(name, PER_CPU) for name in (FORWARD, VERIFY))
     verdicts = [
-        Verdict(OVER_VERIFY, name, cpu(THIS, name).over(cpu(THIS, VERIFY)))
-        for name in (PROFILE, USER, LOOK_UP)
+        Verdict(FORWARD_OVER_VERIFY, "over sockets", forward.over(verify)),
+        *(
+            Verdict(OVER_VERIFY, name, cpu(THIS, name).over(cpu(THIS, VERIFY)))
+            for name in (PROFILE, USER, LOOK_UP)
+        ),
     ]
     return verdicts + [
         Verdict(VERIFY_OVER_OTHER, label, cpu(label, VERIFY).over(cpu(THIS, VERIFY)))

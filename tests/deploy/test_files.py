@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import kubernetes_validate
 import pytest
 import yaml
 from compose_spec import PyCompose
 from django.core.management import get_commands
+from kubernetes_validate.utils import validate
 
 from hiremebahamas.environment import SECRETS
 from tests.processes import environment
@@ -159,7 +159,7 @@ def test_compose_file_has_the_topology_of_the_fleet() -> None:
 def test_manifest_is_valid(path: Path) -> None:
     """By the schema of Kubernetes, without unknown fields."""
     for manifest in yaml.safe_load_all(path.read_text()):
-        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+        validate(manifest, KUBERNETES_VERSION, strict=True)
 
 
 def test_no_container_may_become_root() -> None:
