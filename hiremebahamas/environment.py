@@ -12,7 +12,7 @@ from hiremebahamas.postgresql.connection import BoundedConnection
 from hiremebahamas.postgresql.gate import Bounds
 from hiremebahamas.redis_urls import parse_redis_url
 from hiremebahamas.shared_cache import RedisOptions, redis_cache
-from hiremebahamas.variables import read_float, read_int
+from hiremebahamas.variables import read_choice, read_float, read_int
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -44,6 +44,8 @@ POOL_RECONNECT_TIMEOUT_SECONDS = 2
 SQLITE_LOCK_TIMEOUT_SECONDS = 5
 
 MILLISECONDS = 1000
+
+LOG_FORMATS = ("text", "json")
 
 THREADS = 4
 THREADS_MAX = 256
@@ -113,6 +115,14 @@ def read_mail(*, debug: bool) -> dict[str, Any]:
         "EMAIL_URL leads to no mail server. Write it as smtp+tls://user:password@host:587, or "
         "smtp+ssl://user:password@host:465, with special characters percent-encoded."
     )
+
+
+def read_log_format() -> str:
+    """Return how lines of the log are written: `text` or `json`.
+
+    Raises: ImproperlyConfigured.
+    """
+    return read_choice("LOG_FORMAT", LOG_FORMATS)
 
 
 def read_threads() -> int:

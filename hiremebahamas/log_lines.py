@@ -1,7 +1,16 @@
-"""The time at the beginning of each log line."""
+"""The lines of the log: with the time at their beginning, or as JSON."""
 
 import datetime
+import json
 import logging
+import re
+import traceback
+from typing import Any, Final
+
+from hiremebahamas.request_ids import get_request_id
+
+MASK: Final = "…@"
+_ADDRESS: Final = re.compile(r"[^\s@\"'<>(]+@")
 
 
 class Formatter(logging.Formatter):
@@ -13,3 +22,27 @@ class Formatter(logging.Formatter):
         """Return the time of the record."""
         made_at = datetime.datetime.fromtimestamp(record.created, tz=datetime.UTC).astimezone()
         return made_at.isoformat(timespec="milliseconds")
+
+
+class JSONFormatter(Formatter):
+    """Format lines as JSON, for machines: with the request's name, and without personal data.
+
+    Of an error only its type and where it was raised: its text may hold what a user sent. What
+    looks like an email address, or the login in a URL, is masked.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _ADDRESS.sub(MASK, record.getMessage()),
+        }
+        if request_id := get_request_id():
+            line["request_id"] = request_id
+        if record.exc_info and record.exc_info[1] is not None:
+            line["error"] = type(record.exc_info[1]).__name__
+            frames = traceback.extract_tb(record.exc_info[2])
+            line["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        return json.dumps(line)

@@ -12,6 +12,7 @@ from hiremebahamas.environment import (
     database,
     env,
     read_env_file,
+    read_log_format,
     read_mail,
     read_secrets,
     read_threads,
@@ -337,13 +338,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
+        "text": {
             "()": "hiremebahamas.log_lines.Formatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "hiremebahamas.log_lines.JSONFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": read_log_format()}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Django's own handlers would write each line a second time.

@@ -7,7 +7,7 @@ the rest. An empty variable is an unset one.
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +37,17 @@ def read_switch(name: str, *, default: bool) -> bool:
     if value.lower() not in SWITCH:
         raise ImproperlyConfigured(f"{name} is {value!r}. Set it to True or False.")
     return SWITCH[value.lower()]
+
+
+def read_choice(name: str, choices: Sequence[str]) -> str:
+    """Return one of the choices, the first by default.
+
+    Raises: ImproperlyConfigured for anything else.
+    """
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to {' or '.join(choices)}.")
+    return value
 
 
 def read_int(name: str, default: int, *, low: float = -math.inf, high: float = math.inf) -> int:

@@ -11,6 +11,7 @@ from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
 from hiremebahamas.postgresql.gate import RUNTIME
+from hiremebahamas.request_ids import NamedRequests
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
@@ -116,4 +117,4 @@ def _find_application() -> "WSGIApplication":
     return ForwardAuth(checked_application, others=[find_forwarded_user])
 
 
-application = _find_application()
+application = NamedRequests(_find_application())

@@ -16,7 +16,11 @@ from hiremebahamas.server.options import ServerOptions
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
 # The proxy's user and ours must share a group.
 SOCKET_PERMISSIONS: Final = "0o660"
-LOGGING: Final = Path(__file__).with_name("logging.json")
+LOGGING: Final = {
+    "text": Path(__file__).with_name("logging.json"),
+    "json": Path(__file__).with_name("logging_json.json"),
+}
+"""granian's, by LOG_FORMAT."""
 # No query, which may hold emails, and no header, which may hold tokens or anything a client sends.
 ACCESS_LOG: Final = '%(addr)s %(time)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).1f ms'
 
@@ -34,7 +38,13 @@ def format_command(options: ServerOptions) -> list[str]:
         "--respawn-failed-workers",
         # On SIGTERM no connection is accepted, and open requests may finish.
         *("--workers-kill-timeout", str(options.stop_seconds)),
-        *("--access-log", "--access-log-fmt", ACCESS_LOG, "--log-config", str(LOGGING)),
+        *(
+            "--access-log",
+            "--access-log-fmt",
+            ACCESS_LOG,
+            "--log-config",
+            str(LOGGING[options.log_format]),
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
-from hiremebahamas.environment import read_threads
+from hiremebahamas.environment import read_log_format, read_threads
 from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.variables import read_int, read_switch
 
@@ -33,6 +33,8 @@ class ServerOptions(NamedTuple):
     """How long open requests may continue after SIGTERM."""
     collects_static: bool
     """Whether the static files are collected at each start."""
+    log_format: str
+    """`text` or `json`."""
 
 
 def read_options() -> ServerOptions:
@@ -46,6 +48,7 @@ def read_options() -> ServerOptions:
         threads=read_threads(),
         stop_seconds=read_int("WEB_STOP_SECONDS", STOP_SECONDS_DEFAULT, low=1, high=600),
         collects_static=read_switch("WEB_COLLECT_STATIC", default=True),
+        log_format=read_log_format(),
     )
 
 

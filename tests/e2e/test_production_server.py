@@ -22,7 +22,7 @@ from tests.waiting import WAIT_SECONDS, wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
-def fetch(url: str) -> http.client.HTTPResponse:
+def fetch(url: str | urllib.request.Request) -> http.client.HTTPResponse:
     response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=WAIT_SECONDS)
     return response
 
@@ -72,3 +72,19 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
     # Not the log-in: granian writes after the answer, and the worker may end in between.
     for secret in (token, alice.email, PASSWORD):
         assert secret not in log
+
+
+def test_log_as_json(alice: User, tmp_path: Path) -> None:
+    """Once it serves, each line is an object; the proxy's name of a request is in the answer."""
+    with ProductionServer(tmp_path, variables={"LOG_FORMAT": "json"}) as server:
+        client = HttpClient(server.url, token_of(alice))
+        assert client.get("/nope%0aforged%22").status == 404
+        named = urllib.request.Request(f"{server.url}/health/live", headers={"X-Request-Id": "a-1"})
+        assert fetch(named).headers["X-Request-Id"] == "a-1"
+        log = server.read_log()
+
+    served = log[log.index("{") :].splitlines()
+    lines = [json.loads(line) for line in served]
+    [nope] = [line for line in lines if str(line.get("path")).startswith("/nope")]
+    assert (nope["logger"], nope["status"]) == ("access", 404)
+    assert HOST not in json.dumps(nope)

@@ -10,7 +10,9 @@ from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.server.command_line import ACCESS_LOG, LOGGING, format_command
 from hiremebahamas.server.options import ServerOptions
 
-OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True)
+OPTIONS = ServerOptions(
+    Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True, log_format="text"
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def test_numbers() -> None:
 def test_a_line_of_the_access_log_is_one_line() -> None:
     """Whatever the path is; an address that isn't there is a hyphen."""
     formatter = logging.config.DictConfigurator({}).configure_formatter(
-        json.loads(LOGGING.read_text())["formatters"]["access"]
+        json.loads(LOGGING["text"].read_text())["formatters"]["access"]
     )
     request = {"addr": "", "time": "now", "method": "GET", "path": "/a\n1.2.3.4 é", "protocol": "1"}
     facts = request | {"status": 404, "dt_ms": 1.25, "query_string": "email=alice@example.com"}

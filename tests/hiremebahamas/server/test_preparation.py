@@ -13,7 +13,9 @@ from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 from hiremebahamas.server.preparation import NotReadyError, check_migrations, check_settings
 
-OPTIONS = ServerOptions(Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True)
+OPTIONS = ServerOptions(
+    Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True, log_format="text"
+)
 
 
 def test_all_that_is_missing_is_said_at_once(
