@@ -27,6 +27,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_backend_choice.py",
         "tests/usercache/test_serving.py",
     ),
+    "usercache/versions.py": ("tests/accounts/test_user_versions.py",),
     "usercache/waiting.py": ("tests/usercache/test_lookup.py",),
     "usercache/orm/writes.py": (
         "tests/usercache/orm/test_writes.py",
@@ -37,7 +38,10 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/orm/test_outbox.py",
     ),
     "usercache/orm/outbox.py": ("tests/usercache/orm/test_outbox.py",),
-    "usercache/postgresql/sql.py": ("tests/usercache/postgresql/test_triggers.py",),
+    "usercache/postgresql/sql.py": (
+        "tests/usercache/postgresql/test_triggers.py",
+        "tests/accounts/test_user_versions.py",
+    ),
     "usercache/postgresql/triggers.py": ("tests/usercache/postgresql/test_triggers.py",),
     "usercache/backends/resilient.py": (
         "tests/usercache/backends/test_resilient.py",
