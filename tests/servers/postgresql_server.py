@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psycopg
+try:
+    import psycopg
+except ImportError:  # `make drivers`, without psycopg 3
+    import psycopg2 as psycopg  # type: ignore[no-redef, import-not-found, import-untyped, unused-ignore]
 
 from tests.servers.binaries import find_postgresql
 from tests.servers.errors import ServerUnavailableError

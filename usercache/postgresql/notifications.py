@@ -1,9 +1,11 @@
 """Notifications: whether they arrive, and the relay's wait for one."""
 
 import logging
-from typing import Final
+import select
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,17 @@ def unlisten(connection: BaseDatabaseWrapper) -> None:
 
 def wait(connection: BaseDatabaseWrapper, seconds: float) -> None:
     """Wait for a notification, up to so long; handlers of signals run meanwhile."""
+    session = connection.connection
     with connection.wrap_database_errors:
-        for _ in connection.connection.notifies(timeout=seconds, stop_after=1):
-            pass
+        if is_psycopg3:
+            for _ in session.notifies(timeout=seconds, stop_after=1):
+                pass
+        else:
+            _wait_with_psycopg2(session, seconds)
+
+
+def _wait_with_psycopg2(session: Any, seconds: float) -> None:
+    # Some may have come with the answer to a query.
+    if not session.notifies and select.select([session], [], [], seconds)[0]:
+        session.poll()
+    session.notifies.clear()

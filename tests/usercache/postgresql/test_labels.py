@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Model
 from django.db.models.signals import pre_delete, pre_save
-from psycopg import sql
 from pytest_django import Settings
 
 from tests.caches import lead_shared_alias
