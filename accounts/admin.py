@@ -20,6 +20,8 @@ from accounts.administration import activate_user, deactivate_user, revoke_token
 from accounts.forms import PasswordForm, UserChangeForm, UserCreationForm
 from accounts.models import User
 from accounts.notices import EMAIL_CHANGED, notify
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from usercache.management.inspection import inspect_user
 
 PRIVILEGES = ("is_admin", "is_superuser", "groups", "user_permissions")
@@ -121,13 +123,31 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         if change and "email" in form.changed_data:
             obj.is_email_verified = False
             notify(form.initial["email"], EMAIL_CHANGED)
+            record(Event.EMAIL_CHANGED, user_id=obj.pk)
+        if change and (privileges := [name for name in PRIVILEGES if name in form.changed_data]):
+            granted = [f"{name}: {_format_grant(form.cleaned_data[name])}" for name in privileges]
+            record(Event.PRIVILEGES_CHANGED, user_id=obj.pk, about="; ".join(granted))
         if not change or "is_active" not in form.changed_data:
             super().save_model(request, obj, form, change)
+            if not change:
+                record(Event.ACCOUNT_CREATED, user_id=obj.pk)
             return
         switch = activate_user if obj.is_active else deactivate_user
         obj.is_active = not obj.is_active
         super().save_model(request, obj, form, change)
         obj.is_active = switch(user_id=obj.pk).is_active
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete a user."""
+        record(Event.ACCOUNT_DELETED, user_id=obj.pk)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete several users."""
+        with transaction.atomic():
+            for user_id in list(queryset.values_list("pk", flat=True)):
+                record(Event.ACCOUNT_DELETED, user_id=user_id)
+            super().delete_queryset(request, queryset)
 
     @admin.action(description="Activate selected users", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -187,6 +207,11 @@ class GroupAdmin(DjangoGroupAdmin):
 
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
+
+
+def _format_grant(value: Any) -> str:
+    # A switch, or what was chosen of a list.
+    return str(value) if isinstance(value, bool) else ", ".join(map(str, value)) or "none"
 
 
 def _is_superuser(request: HttpRequest) -> bool:

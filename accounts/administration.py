@@ -7,6 +7,8 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.notices import PASSWORD_CHANGED, notify
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from accounts.sessions import end_all_sessions
 
 
@@ -35,6 +37,7 @@ def deactivate_user(*, user_id: int) -> User:
         user.token_version += 1
         user.save(update_fields=["is_active", "token_version", "updated_at"])
         end_all_sessions(user=user)
+        record(Event.ACCOUNT_DEACTIVATED, user_id=user_id)
         return user
 
 
@@ -47,6 +50,7 @@ def activate_user(*, user_id: int) -> User:
         user = User.objects.select_for_update().get(pk=user_id)
         user.is_active = True
         user.save(update_fields=["is_active", "updated_at"])
+        record(Event.ACCOUNT_ACTIVATED, user_id=user_id)
         return user
 
 
@@ -59,5 +63,6 @@ def revoke_tokens(*, user_id: int) -> User:
         user = User.objects.select_for_update().get(pk=user_id)
         user.token_version += 1
         user.save(update_fields=["token_version", "updated_at"])
+        record(Event.TOKENS_REVOKED, user_id=user_id)
         end_all_sessions(user=user)
         return user

@@ -23,6 +23,8 @@ from accounts.mail_tokens import (
 )
 from accounts.models import User
 from accounts.notices import EMAIL_CHANGED, notify
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 
 
 def ask_for_reset(*, email: str) -> None:
@@ -72,7 +74,10 @@ def confirm_email(*, token: str) -> None:
         except ValidationError as error:
             raise refuse_token() from error
         if former != user.email:
+            record(Event.EMAIL_CHANGED, user_id=user.pk)
             notify(former, EMAIL_CHANGED)
+        else:
+            record(Event.EMAIL_VERIFIED, user_id=user.pk)
 
 
 def _mail_reset(email: str) -> None:
@@ -105,3 +110,4 @@ def _verify(user: User) -> None:
     if not user.is_email_verified:
         user.is_email_verified = True
         user.save(update_fields=["is_email_verified"])
+        record(Event.EMAIL_VERIFIED, user_id=user.pk)

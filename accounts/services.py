@@ -26,6 +26,8 @@ from accounts.identifiers import (
 from accounts.login_steps import LOGIN_STEPS
 from accounts.models import User
 from accounts.recovery import ask_for_confirmation
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from accounts.sessions import start_session
 from accounts.tokens import TokenPair
 
@@ -59,6 +61,7 @@ def register_user(
     user.set_password(password)
     with transaction.atomic():
         save_with_free_identifiers(user)
+        record(Event.ACCOUNT_CREATED, user_id=user.pk)
         transaction.on_commit(partial(ask_for_confirmation, user_id=user.pk), robust=True)
         return user, start_session(user=user, device=device)
 

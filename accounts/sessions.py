@@ -35,6 +35,8 @@ from django.utils import timezone
 from accounts.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import SessionEnded, TokenReused
 from accounts.models import LoginSession, User
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from accounts.tokens import (
     AccessToken,
     RefreshClaims,
@@ -77,6 +79,7 @@ def start_session(*, user: User, device: Device = UNKNOWN_DEVICE) -> TokenPair:
         expires_at=Now() + min(refresh_lifetime(), _longest_lifetime()),
         **device._asdict(),
     )
+    record(Event.SESSION_STARTED, user_id=user.pk, about=str(claims.session_id))
     return _mint_pair(claims, issued_at=issued_at)
 
 
@@ -119,7 +122,7 @@ def log_out(*, refresh_token: str) -> None:
     end_session(user_id=claims.user_id, session_id=claims.session_id)
 
 
-def end_session(*, user_id: int, session_id: uuid.UUID) -> bool:
+def end_session(*, user_id: int, session_id: uuid.UUID, event: Event = Event.SESSION_ENDED) -> bool:
     """End one of the user's sessions and its access tokens; return whether there was such one.
 
     See Note [Ended sessions].
@@ -129,6 +132,7 @@ def end_session(*, user_id: int, session_id: uuid.UUID) -> bool:
         deleted, _ = LoginSession.objects.filter(pk=session_id, user_id=user_id).delete()
         if user is None or not deleted:
             return False
+        record(event, user_id=user_id, about=str(session_id))
         entries = [*_entries_within(user), (str(session_id), _seconds(timezone.now()))]
         if len(entries) > MAX_ENDED:
             user.token_version += 1
@@ -219,7 +223,7 @@ def _find_issue(claims: RefreshClaims, successor: RefreshClaims) -> datetime:
         raise SessionEnded
     if session.is_fresh and session.token_hash == successor.token_hash:
         return session.issued_at
-    end_session(user_id=claims.user_id, session_id=claims.session_id)
+    end_session(user_id=claims.user_id, session_id=claims.session_id, event=Event.TOKEN_REUSED)
     logger.warning("A refresh token of user %s was used twice; session ended.", claims.user_id)
     raise TokenReused
 

@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 
 from accounts.api_keys.urls import urlpatterns as api_keys
 from accounts.converters import UserIdConverter
+from accounts.security_log.urls import urlpatterns as security_log
 from accounts.views import directory, profile, recovery, sessions
 
 register_converter(UserIdConverter, "user_id")
@@ -25,6 +26,7 @@ urlpatterns = [
     path("auth/change-email", recovery.EmailChangeView.as_view(), name="change-email"),
     path("auth/confirm-email", recovery.EmailConfirmationView.as_view(), name="confirm-email"),
     *api_keys,
+    *security_log,
     path("auth/account", profile.AccountView.as_view(), name="account"),
     path("users", directory.DirectoryView.as_view(), name="users"),
     path("users/lookup", directory.LookupView.as_view(), name="lookup"),

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "accounts",
     "accounts.api_keys",
     "accounts.second_factor",
+    "accounts.security_log",
     "usercache",
     "usercache.auth",
     "usercache.permissions",
@@ -81,6 +82,7 @@ MIDDLEWARE = [
     # Not the cached one: each record would grow by a third, for the few users of that site.
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.security_log.origin.OriginMiddleware",
 ]
 ROOT_URLCONF = "hiremebahamas.urls"
 WSGI_APPLICATION = "hiremebahamas.wsgi.application"
@@ -210,6 +212,8 @@ AUTH_SESSION_IDLE_SECONDS = read_int("AUTH_SESSION_IDLE_SECONDS", 14 * DAY_SECON
 AUTH_SESSION_LONGEST_SECONDS = read_int("AUTH_SESSION_LONGEST_SECONDS", 90 * DAY_SECONDS, low=1)
 # An API key lives no longer than this.
 AUTH_API_KEY_LONGEST_DAYS = read_int("AUTH_API_KEY_LONGEST_DAYS", 365, low=1, high=3650)
+# Events of the security log are kept so long.
+AUTH_SECURITY_LOG_DAYS = read_int("AUTH_SECURITY_LOG_DAYS", 365, low=30, high=3650)
 # How many in how many seconds: by address, by account, and by the pair of both. A whole company may
 # have one address.
 AUTH_LIMITS = read_rates(

@@ -17,6 +17,8 @@ from accounts.api_keys.models import ApiKey
 from accounts.background import BackgroundTasks
 from accounts.models import User
 from accounts.notices import KEY_CREATED, KEY_REVOKED, notify
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from accounts.services import check_password, load_active_user
 
 MAX_KEYS: Final = 20
@@ -52,6 +54,7 @@ def create_key(
             expires_at=now + timedelta(days=expires_in_days),
         )
         _name_live(user)
+        record(Event.KEY_CREATED, user_id=user_id, about=new.id)
         notify(user.email, KEY_CREATED)
     return row, new.text
 
@@ -70,6 +73,7 @@ def revoke_key(*, user_id: int, key_id: str) -> bool:
         if user is None or not deleted:
             return False
         _name_live(user)
+        record(Event.KEY_REVOKED, user_id=user_id, about=key_id)
         notify(user.email, KEY_REVOKED)
         return True
 

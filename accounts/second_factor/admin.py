@@ -12,6 +12,8 @@ from accounts.limits import check_limit
 from accounts.second_factor.codes import use_code
 from accounts.second_factor.serializers import CODE_MAX_LENGTH
 from accounts.second_factor.services import LIMIT, WRONG_CODE, has_factor, is_required
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 
 NOT_SET_UP = (
     "This account needs a second factor. Set one up by logging in to the API, as at /api/docs."
@@ -47,6 +49,7 @@ class LoginForm(AdminAuthenticationForm):
         assert self.request is not None  # noqa: S101  # the site always gives it
         check_limit(self.request, LIMIT, account=user.pk)
         if not use_code(user, code):
+            record(Event.CODE_FAILED, user_id=user.pk)
             raise ValidationError(WRONG_CODE, code="wrong_code")
 
 

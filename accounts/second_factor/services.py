@@ -41,6 +41,8 @@ from accounts.second_factor.errors import (
     WrongCode,
 )
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
+from accounts.security_log.models import Event
+from accounts.security_log.recording import record
 from accounts.services import admit, load_active_user
 from accounts.tokens import TokenPair
 
@@ -141,17 +143,13 @@ def finish_login(*, challenge: str, code: str, device: Device = UNKNOWN_DEVICE) 
 
     Raises: ChallengeNotValid, WrongCode, FactorIsOff.
     """
-    recovery_codes = None
-    with transaction.atomic():
-        user, app = _load_challenged(read_challenge(challenge))
-        if _is_on(app):
-            is_good = use_code(user, code)
-        else:
-            recovery_codes = _confirm(user, app, code)
-            is_good = recovery_codes is not None
-        if not is_good:
-            raise WrongCode
-        return Login(user, admit(user=user, device=device), recovery_codes)
+    claims = read_challenge(challenge)
+    try:
+        return _finish_login(claims, code, device)
+    except WrongCode:
+        # After the transaction, which is rolled back.
+        record(Event.CODE_FAILED, user_id=claims.user_id)
+        raise
 
 
 def renew_recovery_codes(*, user_id: int, code: str) -> list[str]:
@@ -161,6 +159,7 @@ def renew_recovery_codes(*, user_id: int, code: str) -> list[str]:
     """
     with transaction.atomic():
         user = _load_with_code(user_id, code)
+        record(Event.CODES_REPLACED, user_id=user_id)
         notify(user.email, RECOVERY_CODES_REPLACED)
         return replace_recovery_codes(user)
 
@@ -185,6 +184,20 @@ def remove_factors(*, user_id: int) -> bool:
         if was_on:
             _remove(user)
         return was_on
+
+
+def _finish_login(claims: Challenge, code: str, device: Device) -> Login:
+    recovery_codes = None
+    with transaction.atomic():
+        user, app = _load_challenged(claims)
+        if _is_on(app):
+            is_good = use_code(user, code)
+        else:
+            recovery_codes = _confirm(user, app, code)
+            is_good = recovery_codes is not None
+        if not is_good:
+            raise WrongCode
+        return Login(user, admit(user=user, device=device), recovery_codes)
 
 
 def _begin_set_up(user: User) -> SetUp:
@@ -214,6 +227,7 @@ def _confirm(user: User, app: AuthenticatorApp | None, code: str) -> list[str] |
         raise FactorIsOff
     if not confirm_app(pending, code):
         return None
+    record(Event.FACTOR_ON, user_id=user.pk)
     notify(user.email, SECOND_FACTOR_ON)
     return replace_recovery_codes(user)
 
@@ -221,6 +235,7 @@ def _confirm(user: User, app: AuthenticatorApp | None, code: str) -> list[str] |
 def _remove(user: User) -> None:
     AuthenticatorApp.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
+    record(Event.FACTOR_OFF, user_id=user.pk)
     notify(user.email, SECOND_FACTOR_OFF)
 
 

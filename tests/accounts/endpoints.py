@@ -76,6 +76,7 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/verify-email"),
     Endpoint("POST", "/auth/change-email", NEW_EMAIL, frozenset(NEW_EMAIL)),
     Endpoint("POST", "/auth/confirm-email", {"token": "x"}, frozenset({"token"}), is_open=True),
+    Endpoint("GET", "/auth/events"),
     Endpoint("GET", "/auth/api-keys"),
     Endpoint("POST", "/auth/api-keys", KEY, frozenset({"name", "password"})),
     Endpoint("DELETE", f"/auth/api-keys/{KEY_ID}"),

@@ -63,7 +63,7 @@ BAD_BODIES: dict[str, dict[str, str]] = {
     "finish_login": {"challenge": "x:y:z"},
     "set_up_at_login": {},
 }
-BAD_QUERIES = {"list_users": "?page=0", "look_up_user": ""}
+BAD_QUERIES = {"list_users": "?page=0", "list_events": "?page_size=101", "look_up_user": ""}
 TAKEN = {
     "email": "alice@example.com",
     "password": PASSWORD,

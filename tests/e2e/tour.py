@@ -122,6 +122,7 @@ class Tour:
         self._call("get", "/auth/api-keys", expect=401)
         program, self._client = self._client, browser
         self._call("get", "/auth/api-keys")
+        self._call("get", "/auth/events")
         self._call("delete", f"/auth/api-keys/{made['id']}", expect=204)
         self._client = program
         self._call("get", "/auth/verify", expect=401)

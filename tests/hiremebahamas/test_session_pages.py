@@ -20,6 +20,7 @@ SESSIONS = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.security_log.origin.OriginMiddleware",
 ]
 ADDED = {"session", "_messages"}
 

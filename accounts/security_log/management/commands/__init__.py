@@ -1,0 +1,1 @@
+"""`manage.py prune_security_log`."""
