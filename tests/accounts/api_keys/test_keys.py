@@ -171,6 +171,14 @@ def test_key_ends_at_once(alice: User, bob: User, name: str) -> None:
         assert shown == []
 
 
+def test_key_of_an_inactive_user_is_refused(alice: User) -> None:
+    """Also if nothing but the switch was changed, as by an import."""
+    program = make_program(alice)
+    assert program.verify() == GOOD
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert program.verify() == BAD
+
+
 def test_known_key_expires(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the second, without a look at the row."""
     program = make_program(alice, days=1)
