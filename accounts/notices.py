@@ -13,6 +13,8 @@ KEY_REVOKED: Final = "An API key of your account was revoked"
 EMAIL_CHANGED: Final = "The email address of your account was changed"
 SECOND_FACTOR_ON: Final = "Your account now has a second factor"
 SECOND_FACTOR_OFF: Final = "Your account no longer has a second factor"
+PASSKEY_ADDED: Final = "A passkey was added to your account"
+PASSKEY_REMOVED: Final = "A passkey of your account was removed"
 RECOVERY_CODES_REPLACED: Final = "The recovery codes of your account were replaced"
 RECOVERY_CODE_USED: Final = "A recovery code of your account was used"
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,12 @@ def read_threads() -> int:
     Raises: ImproperlyConfigured.
     """
     return read_int("WEB_THREADS", THREADS, low=1, high=THREADS_MAX)
+
+
+def default_origin(hosts: Sequence[str], *, debug: bool) -> str:
+    """Return where the first of the hosts is served."""
+    host = hosts[0].removeprefix(".") if hosts else "localhost:8000"
+    return f"{'http' if debug else 'https'}://{host}"
 
 
 def database(url: str, *, is_pooled: bool = False) -> dict[str, Any]:

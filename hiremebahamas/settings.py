@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from whitenoise.compress import Compressor
 
@@ -10,6 +11,7 @@ from hiremebahamas.environment import (
     BASE_DIR,
     caches,
     database,
+    default_origin,
     env,
     read_env_file,
     read_log_format,
@@ -248,6 +250,13 @@ AUTH_SECOND_FACTOR_KEYS = (
     _secrets["SECOND_FACTOR_KEY"],
     *os.environ.get("SECOND_FACTOR_KEY_FALLBACKS", "").replace(",", " ").split(),
 )
+# The pages that may use passkeys, and the domain that these belong to: theirs, or one above it.
+AUTH_PASSKEY_ORIGINS = tuple(
+    env.list("AUTH_PASSKEY_ORIGINS", default=[]) or [default_origin(ALLOWED_HOSTS, debug=DEBUG)]
+)
+AUTH_PASSKEY_DOMAIN = env.str("AUTH_PASSKEY_DOMAIN", "") or str(
+    urlsplit(AUTH_PASSKEY_ORIGINS[0]).hostname
+)
 # Whether admins and superusers can't log in without a second factor.
 AUTH_SECOND_FACTOR_FOR_STAFF = read_switch("AUTH_SECOND_FACTOR_FOR_STAFF", default=False)
 # From the password to the code.
@@ -354,6 +363,8 @@ LOGGING = {
     "loggers": {
         # Django's own handlers would write each line a second time.
         "django": {"handlers": []},
+        # It names each credential that is used.
+        "fido2": {"level": "WARNING"},
         # A refused request is the client's error, and in the access log.
         "django.request": {"level": "ERROR"},
     },

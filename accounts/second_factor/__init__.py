@@ -1,4 +1,4 @@
-"""A second factor at log-in: codes of an authenticator app, and recovery codes.
+"""A second factor at log-in: codes of an authenticator app, recovery codes and passkeys.
 
 Note [Second factor]
 An app of its own, which accounts doesn't import: it adds a step to LOGIN_STEPS, and without it a
@@ -9,5 +9,6 @@ challenge works once, and not after a new password, the end of all sessions or a
 The secret of an authenticator app is encrypted with keys of its own, and recovery codes are hashed.
 Both are read from the database, by log-ins and by changes of the factor, and never cached. A code
 is used up by an UPDATE that asks whether it still is unused, so of two requests with one code the
-database lets one through. A code of an app also ends those of the time before it.
+database lets one through. A code of an app also ends those of the time before it. A passkey signs
+a text that is derived from the log-in's challenge, and so nothing of it can be used a second time.
 """

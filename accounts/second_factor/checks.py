@@ -1,6 +1,7 @@
 """System checks of this app's settings."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -33,7 +34,7 @@ def check_keys(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def check_challenges(**_kwargs: Any) -> list[CheckMessage]:
-    """Check how long a log-in may take (E002), and of whom a factor is required (E003)."""
+    """Check the time for a log-in (E002), who needs a factor (E003), and the origins (E004)."""
     seconds: Any = settings.AUTH_SECOND_FACTOR_CHALLENGE_SECONDS
     messages: list[CheckMessage] = []
     is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
@@ -45,6 +46,7 @@ def check_challenges(**_kwargs: Any) -> list[CheckMessage]:
                 id="second_factor.E002",
             )
         )
+    messages += _check_origins()
     required: Any = settings.AUTH_SECOND_FACTOR_FOR_STAFF
     if not isinstance(required, bool):
         messages.append(
@@ -55,3 +57,28 @@ def check_challenges(**_kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _check_origins() -> list[CheckMessage]:
+    domain: Any = settings.AUTH_PASSKEY_DOMAIN
+    origins: Any = settings.AUTH_PASSKEY_ORIGINS
+    bad = [origin for origin in origins if not _is_origin_of(domain, origin)]
+    if origins and domain and not bad:
+        return []
+    return [
+        Error(
+            f"AUTH_PASSKEY_ORIGINS is {origins!r}, AUTH_PASSKEY_DOMAIN {domain!r}.",
+            hint="Set the first to the pages that log users in, as in https://www.example.com "
+            "without a path, and the second to their host or a domain above it. Browsers have "
+            "passkeys on pages with HTTPS and on localhost.",
+            id="second_factor.E004",
+        )
+    ]
+
+
+def _is_origin_of(domain: str, origin: str) -> bool:
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host == "localhost")
+    is_bare = origin == f"{parts.scheme}://{parts.netloc}"
+    return is_safe and is_bare and (host == domain or host.endswith(f".{domain}"))

@@ -13,6 +13,13 @@ class ChallengeNotValid(Unauthorized):
     default_code = "challenge_not_valid"
 
 
+class WrongPasskey(Unauthorized):
+    """Not an answer of one of the user's passkeys to this log-in."""
+
+    default_detail = "This passkey isn't one of the account's, or its answer isn't good."
+    default_code = "wrong_passkey"
+
+
 class WrongCode(Unauthorized):
     """Not a code of this user, or it was used before."""
 

@@ -1,9 +1,14 @@
-"""The rows of this app: authenticator apps and recovery codes; see Note [Second factor]."""
+"""The rows of this app: apps, recovery codes and passkeys; see Note [Second factor]."""
 
 from django.conf import settings
 from django.db import models
 
+from accounts.visible_text import validate_visible
+
 SHA256_HEX_LENGTH = 64
+PASSKEY_NAME_MAX_LENGTH = 100
+# 1023 bytes in base64. Source: WebAuthn, section 4, "Credential ID".
+CREDENTIAL_ID_MAX_LENGTH = 1364
 
 
 class AuthenticatorApp(models.Model):
@@ -44,3 +49,27 @@ class RecoveryCode(models.Model):
     def __str__(self) -> str:
         """Name the user."""
         return f"recovery code of user {self.user_id}"
+
+
+class Passkey(models.Model):
+    """A key of WebAuthn, which stands in for the app's code; we hold its public half alone."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=PASSKEY_NAME_MAX_LENGTH, validators=[validate_visible])
+    # In base64url. One credential is one user's.
+    credential_id = models.CharField(
+        max_length=CREDENTIAL_ID_MAX_LENGTH, unique=True, editable=False
+    )
+    # As the authenticator attested it: id and public key.
+    credential = models.BinaryField(editable=False)
+    # The last that the authenticator sent, which counts its signatures; 0 if it doesn't.
+    sign_count = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        db_table = "second_factor_passkeys"
+
+    def __str__(self) -> str:
+        """Name the user."""
+        return f"passkey of user {self.user_id}"

@@ -3,20 +3,35 @@
 from functools import partial
 from typing import Final
 
-from accounts.schema.operations import Answer, Body, operation
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+
+from accounts.converters import UserIdConverter
+from accounts.representations import LoginSerializer
+from accounts.schema.operations import Answer, Body, Parameters, operation
 from accounts.schema.people import CHALLENGE, EMAIL, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import BUSY, TOO_MANY_ATTEMPTS, from_error, refuse
+from accounts.schema.refusals import BUSY, TOO_MANY_ATTEMPTS, Refusal, from_error, refuse
 from accounts.second_factor.codes import format_uri
-from accounts.second_factor.errors import ChallengeNotValid, FactorIsOff, FactorIsOn, WrongCode
+from accounts.second_factor.errors import (
+    ChallengeNotValid,
+    FactorIsOff,
+    FactorIsOn,
+    WrongCode,
+    WrongPasskey,
+)
 from accounts.second_factor.serializers import (
     ChallengeAndCodeSerializer,
+    ChallengeAndPasskeySerializer,
     ChallengeSerializer,
     CodeSerializer,
+    CreationSerializer,
     FactorsSerializer,
     FinishedLoginSerializer,
+    NewPasskeySerializer,
+    PasskeySerializer,
     PasswordAndCodeSerializer,
     PasswordSerializer,
     RecoveryCodesSerializer,
+    RequestSerializer,
     SetUpSerializer,
 )
 from accounts.second_factor.services import WRONG_CODE
@@ -35,6 +50,12 @@ NO_SET_UP: Final = refuse(
     409, "Nothing is being set up.", from_error(FactorIsOff), from_error(FactorIsOn)
 )
 BAD_CHALLENGE: Final = refuse(401, "The challenge isn't good.", from_error(ChallengeNotValid))
+WRONG: Final = refuse(
+    401,
+    "The challenge isn't good, or the passkey.",
+    from_error(ChallengeNotValid),
+    from_error(WrongPasskey),
+)
 NOT_FINISHED: Final = refuse(
     401,
     "The challenge isn't good, or the code.",
@@ -45,6 +66,50 @@ SET_UP: Final = Answer(
     "For the authenticator app.",
     SetUpSerializer,
     {"secret": SECRET, "uri": format_uri(SECRET, email=EMAIL)},
+)
+CREATION: Final = {
+    "options": {
+        "rp": {"name": "HireMeBahamas", "id": "example.com"},
+        "user": {"name": EMAIL, "id": "R3JhY2U", "displayName": "Grace Albury"},
+        "challenge": "bW9ybmluZyBhdCB0aGUgYmVhY2g",
+        "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+        "excludeCredentials": [],
+    },
+    "state": CHALLENGE,
+}
+REQUEST: Final = {
+    "options": {
+        "challenge": "bW9ybmluZyBhdCB0aGUgYmVhY2g",
+        "rpId": "example.com",
+        "allowCredentials": [{"type": "public-key", "id": "cGhvbmU"}],
+    }
+}
+PASSKEY_ID: Final = OpenApiParameter(
+    "passkey_id",
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    OpenApiParameter.PATH,
+    description="The passkey's id.",
+    examples=[OpenApiExample("Grace", 3)],
+)
+PASSKEY: Final = {
+    "id": 3,
+    "name": "Phone",
+    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "last_used_at": None,
+}
+# What browsers send is longer.
+MADE: Final = {
+    "id": "cGhvbmU",
+    "rawId": "cGhvbmU",
+    "type": "public-key",
+    "response": {"clientDataJSON": "e30", "attestationObject": "oA"},
+}
+SHOWN: Final = MADE | {
+    "response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "MAA"}
+}
+NO_CREDENTIAL: Final = {"credential": ["This is no answer of a browser to the options."]}
+NO_SUCH_PASSKEY: Final = refuse(
+    404, "No such passkey of one's own.", Refusal("not_found", "There is no such passkey.")
 )
 NEW_CODES: Final = Answer(
     "Ten recovery codes.", RecoveryCodesSerializer, {"recovery_codes": RECOVERY_CODES}
@@ -63,7 +128,7 @@ GET_FACTORS: Final = operation(
     answer=Answer(
         "The state.",
         FactorsSerializer,
-        {"is_required": False, "is_on": False, "recovery_codes_left": 0},
+        {"is_required": False, "is_on": False, "recovery_codes_left": 0, "passkeys": []},
     ),
 )
 
@@ -149,4 +214,77 @@ SET_UP_AT_LOGIN: Final = open_operation(
         {"challenge": ["This field is required."]},
     ),
     answer=SET_UP,
+)
+
+BEGIN_PASSKEY: Final = operation(
+    "begin_passkey",
+    TAG,
+    "Make a passkey",
+    "Return what `navigator.credentials.create()` needs to know. A passkey stands in for the "
+    "authenticator app's code, so that there must be an app.",
+    IS_OFF,
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=PROOF,
+    answer=Answer("For the browser.", CreationSerializer, CREATION),
+)
+
+ADD_PASSKEY: Final = operation(
+    "add_passkey",
+    TAG,
+    "Add the passkey",
+    "Keep what the browser has made; ten at most. The user is told by mail.",
+    IS_OFF,
+    TOO_MANY_ATTEMPTS,
+    body=Body(
+        NewPasskeySerializer,
+        {"name": "Phone", "state": CHALLENGE, "credential": MADE},
+        NO_CREDENTIAL,
+    ),
+    answer=Answer("The passkey.", PasskeySerializer, PASSKEY, 201),
+)
+
+REMOVE_PASSKEY: Final = operation(
+    "remove_passkey",
+    TAG,
+    "Remove a passkey",
+    "Remove one of one's own. The user is told by mail.",
+    NO_SUCH_PASSKEY,
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        PasswordSerializer, {"password": PASSWORD}, {"password": ["This password is wrong."]}
+    ),
+    parameters=Parameters([PASSKEY_ID]),
+    answer=Answer("It is removed.", None, status_code=204),
+)
+
+BEGIN_PASSKEY_LOGIN: Final = open_operation(
+    "begin_passkey_login",
+    TAG,
+    "Show a passkey to log in",
+    "Return what `navigator.credentials.get()` needs to know, for this log-in alone.",
+    BAD_CHALLENGE,
+    TOO_MANY_ATTEMPTS,
+    body=Body(
+        ChallengeSerializer,
+        {"challenge": CHALLENGE},
+        {"challenge": ["This field is required."]},
+    ),
+    answer=Answer("For the browser.", RequestSerializer, REQUEST),
+)
+
+FINISH_PASSKEY_LOGIN: Final = open_operation(
+    "finish_passkey_login",
+    TAG,
+    "Finish a log-in by a passkey",
+    "Exchange the challenge of a log-in and the browser's answer for tokens.",
+    WRONG,
+    TOO_MANY_ATTEMPTS,
+    body=Body(
+        ChallengeAndPasskeySerializer,
+        {"challenge": CHALLENGE, "credential": SHOWN},
+        NO_CREDENTIAL,
+    ),
+    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
 )

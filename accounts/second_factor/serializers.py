@@ -1,11 +1,22 @@
 """Serializers of this app's requests and answers."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.representations import LoginSerializer
+from accounts.second_factor.models import PASSKEY_NAME_MAX_LENGTH, Passkey
+from accounts.second_factor.passkeys import (
+    BadCredentialError,
+    parse_authentication,
+    parse_registration,
+)
 from accounts.serializers import PasswordField
 from accounts.shared_fields import SharedFields
 from accounts.strict import StrictSerializer
+from accounts.visible_text import validate_visible
 
 # A recovery code with every hyphen and some spaces.
 CODE_MAX_LENGTH = 32
@@ -22,6 +33,35 @@ class CodeField(serializers.CharField):
             write_only=True,
             help_text="Six digits of the authenticator app, or a recovery code.",
         )
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class CredentialField(serializers.Field[Any, Any, Any, Any]):
+    """A browser's answer, as `PublicKeyCredential.toJSON()` writes it."""
+
+    default_error_messages = {"invalid": "This is no answer of a browser to the options."}
+
+    def __init__(self, parse: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Take the function that reads it."""
+        super().__init__(
+            write_only=True, help_text="The browser's answer, by `PublicKeyCredential.toJSON()`."
+        )
+        self._parse = parse
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what it says; nothing is checked yet.
+
+        Raises: ValidationError.
+        """
+        try:
+            return self._parse(data)
+        except BadCredentialError:
+            self.fail("invalid")
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class OptionsField(serializers.DictField):
+    """Options of WebAuthn, in the JSON that browsers read."""
 
 
 class PasswordSerializer(StrictSerializer):
@@ -43,7 +83,7 @@ class PasswordAndCodeSerializer(CodeSerializer):
 
 
 class ChallengeSerializer(StrictSerializer):
-    """The body of `POST /auth/login/second-factor/app`."""
+    """The body of what begins something with a log-in's challenge."""
 
     challenge = serializers.CharField(
         max_length=CHALLENGE_MAX_LENGTH,
@@ -56,6 +96,24 @@ class ChallengeAndCodeSerializer(ChallengeSerializer):
     """The body of `POST /auth/login/second-factor`."""
 
     code = CodeField()
+
+
+class NewPasskeySerializer(StrictSerializer):
+    """The body of `POST /auth/second-factor/passkeys`."""
+
+    name = serializers.CharField(
+        max_length=PASSKEY_NAME_MAX_LENGTH,
+        validators=[validate_visible],
+        help_text="What its owner knows it by.",
+    )
+    state = serializers.CharField(max_length=CHALLENGE_MAX_LENGTH, write_only=True)
+    credential = CredentialField(parse_registration)
+
+
+class ChallengeAndPasskeySerializer(ChallengeSerializer):
+    """The body of `POST /auth/login/second-factor/passkey`."""
+
+    credential = CredentialField(parse_authentication)
 
 
 class SetUpSerializer(SharedFields):
@@ -73,12 +131,35 @@ class RecoveryCodesSerializer(SharedFields):
     )
 
 
-class FactorsSerializer(SharedFields):
+class PasskeySerializer(serializers.ModelSerializer[Passkey]):
+    """A passkey, as its owner sees it."""
+
+    class Meta:
+        model = Passkey
+        fields = ("id", "name", "created_at", "last_used_at")
+        read_only_fields = fields
+
+
+class CreationSerializer(SharedFields):
+    """What the browser needs to know to make a passkey."""
+
+    options = OptionsField(help_text="For `navigator.credentials.create()`, as `publicKey`.")
+    state = serializers.CharField(help_text="To be sent back with the browser's answer.")
+
+
+class RequestSerializer(SharedFields):
+    """What the browser needs to know to show a passkey."""
+
+    options = OptionsField(help_text="For `navigator.credentials.get()`, as `publicKey`.")
+
+
+class FactorsSerializer(serializers.Serializer[Any]):
     """What one's own account has."""
 
     is_required = serializers.BooleanField(help_text="Whether one can't log in without.")
     is_on = serializers.BooleanField(help_text="Whether an authenticator app is asked for.")
     recovery_codes_left = serializers.IntegerField()
+    passkeys = PasskeySerializer(many=True)
 
 
 class FinishedLoginSerializer(LoginSerializer):

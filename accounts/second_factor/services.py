@@ -4,17 +4,22 @@ The caller checks limits, and the password where one is asked for.
 """
 
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
+from fido2.webauthn import AuthenticationResponse, RegistrationResponse
 
 from accounts.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import AccountGone, SecondFactorRequired, SecondFactorSetUpRequired
 from accounts.models import User
 from accounts.notices import (
+    PASSKEY_ADDED,
+    PASSKEY_REMOVED,
     RECOVERY_CODES_REPLACED,
     SECOND_FACTOR_OFF,
     SECOND_FACTOR_ON,
@@ -39,8 +44,16 @@ from accounts.second_factor.errors import (
     FactorIsOff,
     FactorIsOn,
     WrongCode,
+    WrongPasskey,
 )
-from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
+from accounts.second_factor.models import AuthenticatorApp, Passkey, RecoveryCode
+from accounts.second_factor.passkeys import (
+    BadCredentialError,
+    make_creation_options,
+    make_request_options,
+    register,
+    use_passkey,
+)
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services import admit, load_active_user
@@ -50,6 +63,8 @@ SET_UP_LIFETIME: Final = timedelta(minutes=15)
 """From the secret to its first code."""
 LIMIT: Final = "factor"
 """The action of AUTH_LIMITS that guesses at codes count as."""
+WRONG_CREDENTIAL: Final = "This is no new passkey, or there are ten already. Begin again."
+MAX_PASSKEYS: Final = 10
 WRONG_CODE: Final = str(WrongCode.default_detail)
 
 
@@ -68,12 +83,20 @@ class Login(NamedTuple):
     recovery_codes: list[str] | None
 
 
+class PasskeyRequest(NamedTuple):
+    """What a browser needs to know to make a passkey, and what comes back with its answer."""
+
+    options: dict[str, Any]
+    state: str
+
+
 class Factors(NamedTuple):
     """What a user has."""
 
     is_required: bool
     is_on: bool
     recovery_codes_left: int
+    passkeys: QuerySet[Passkey]
 
 
 def ask_for_factor(user: User) -> None:
@@ -101,7 +124,8 @@ def has_factor(user: User) -> bool:
 def describe_factors(user: User) -> Factors:
     """Return what the user has."""
     left = RecoveryCode.objects.filter(user=user, used_at__isnull=True).count()
-    return Factors(is_required(user), has_factor(user), left)
+    passkeys = Passkey.objects.filter(user=user).order_by("pk")
+    return Factors(is_required(user), has_factor(user), left, passkeys)
 
 
 def begin_set_up(*, user_id: int) -> SetUp:
@@ -150,6 +174,80 @@ def finish_login(*, challenge: str, code: str, device: Device = UNKNOWN_DEVICE) 
         # After the transaction, which is rolled back.
         record(Event.CODE_FAILED, user_id=claims.user_id)
         raise
+
+
+def begin_passkey_login(*, challenge: str) -> dict[str, Any]:
+    """Return what a browser needs to know to show a passkey in place of a code.
+
+    Raises: ChallengeNotValid.
+    """
+    with transaction.atomic():
+        user, _ = _load_challenged(read_challenge(challenge))
+        return make_request_options(user, challenge)
+
+
+def finish_passkey_login(
+    *, challenge: str, credential: AuthenticationResponse, device: Device = UNKNOWN_DEVICE
+) -> Login:
+    """Start the session of a user who has shown the password and a passkey.
+
+    Raises: ChallengeNotValid, WrongPasskey.
+    """
+    claims = read_challenge(challenge)
+    with transaction.atomic():
+        user, _ = _load_challenged(claims)
+        if use_passkey(user, challenge, credential):
+            return Login(user, admit(user=user, device=device), None)
+    record(Event.CODE_FAILED, user_id=claims.user_id)
+    raise WrongPasskey
+
+
+def begin_passkey(*, user_id: int, code: str) -> PasskeyRequest:
+    """Return what a browser needs to know to make a passkey.
+
+    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    """
+    with transaction.atomic():
+        return PasskeyRequest(*make_creation_options(_load_with_code(user_id, code)))
+
+
+def add_passkey(
+    *, user_id: int, state: str, credential: RegistrationResponse, name: str
+) -> Passkey:
+    """Add a passkey beside the authenticator app, and tell the user by mail.
+
+    Raises: ValidationError on `credential`, also for one that somebody has, and for one too many;
+    FactorIsOff, AccountGone.
+    """
+    with transaction.atomic():
+        user = load_active_user(user_id)
+        if not has_factor(user):
+            raise FactorIsOff
+        try:
+            passkey = register(user, state, credential, name)
+        except BadCredentialError as error:
+            raise _refuse_credential() from error
+        passkey.created_at = timezone.now()
+        is_one_too_many = Passkey.objects.filter(user=user).count() >= MAX_PASSKEYS
+        if is_one_too_many or not _save_new(passkey):
+            raise _refuse_credential()
+        record(Event.PASSKEY_ADDED, user_id=user_id)
+        notify(user.email, PASSKEY_ADDED)
+        return passkey
+
+
+def remove_passkey(*, user_id: int, passkey_id: int) -> bool:
+    """Remove one of the user's passkeys, and tell them; return whether there was such one.
+
+    Raises: AccountGone.
+    """
+    with transaction.atomic():
+        user = load_active_user(user_id)
+        deleted, _ = Passkey.objects.filter(user=user, pk=passkey_id).delete()
+        if deleted:
+            record(Event.PASSKEY_REMOVED, user_id=user_id)
+            notify(user.email, PASSKEY_REMOVED)
+        return bool(deleted)
 
 
 def renew_recovery_codes(*, user_id: int, code: str) -> list[str]:
@@ -234,6 +332,7 @@ def _confirm(user: User, app: AuthenticatorApp | None, code: str) -> list[str] |
 
 def _remove(user: User) -> None:
     AuthenticatorApp.objects.filter(user=user).delete()
+    Passkey.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
     record(Event.FACTOR_OFF, user_id=user.pk)
     notify(user.email, SECOND_FACTOR_OFF)
@@ -258,12 +357,26 @@ def _load_with_code(user_id: int, code: str) -> User:
     return user
 
 
+def _save_new(passkey: Passkey) -> bool:
+    # False if somebody has this credential, this user included.
+    try:
+        with transaction.atomic():
+            passkey.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
+
+
 def _find_app(user: User) -> AuthenticatorApp | None:
     return AuthenticatorApp.objects.filter(user=user).first()
 
 
 def _is_on(app: AuthenticatorApp | None) -> bool:
     return app is not None and app.confirmed_at is not None
+
+
+def _refuse_credential() -> ValidationError:
+    return ValidationError({"credential": ValidationError(WRONG_CREDENTIAL, code="invalid")})
 
 
 def _refuse_code() -> ValidationError:

@@ -11,6 +11,25 @@ urlpatterns = [
     path("auth/second-factor/app", views.SetUpView.as_view(), name="set-up-factor"),
     path("auth/second-factor/app/confirm", views.ConfirmationView.as_view(), name="confirm-factor"),
     path(
+        "auth/login/second-factor/passkey/options",
+        views.LoginPasskeyOptionsView.as_view(),
+        name="passkey-login-options",
+    ),
+    path(
+        "auth/login/second-factor/passkey", views.LoginPasskeyView.as_view(), name="passkey-login"
+    ),
+    path(
+        "auth/second-factor/passkeys/options",
+        views.PasskeyOptionsView.as_view(),
+        name="passkey-options",
+    ),
+    path("auth/second-factor/passkeys", views.PasskeysView.as_view(), name="passkeys"),
+    path(
+        "auth/second-factor/passkeys/<user_id:passkey_id>",
+        views.PasskeyView.as_view(),
+        name="passkey",
+    ),
+    path(
         "auth/second-factor/recovery-codes",
         views.RecoveryCodesView.as_view(),
         name="recovery-codes",

@@ -1,6 +1,7 @@
 """`/auth/second-factor` and the second step of a log-in."""
 
 from rest_framework import status
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,19 +13,27 @@ from accounts.second_factor.challenges import read_challenge
 from accounts.second_factor.errors import ChallengeNotValid
 from accounts.second_factor.serializers import (
     ChallengeAndCodeSerializer,
+    ChallengeAndPasskeySerializer,
     ChallengeSerializer,
     CodeSerializer,
     FactorsSerializer,
+    NewPasskeySerializer,
+    PasskeySerializer,
     PasswordAndCodeSerializer,
     PasswordSerializer,
 )
 from accounts.second_factor.services import (
     LIMIT,
+    add_passkey,
+    begin_passkey,
+    begin_passkey_login,
     begin_set_up,
     begin_set_up_at_login,
     confirm_set_up,
     describe_factors,
     finish_login,
+    finish_passkey_login,
+    remove_passkey,
     renew_recovery_codes,
     turn_off,
 )
@@ -113,6 +122,71 @@ class LoginSetUpView(OpenView):
         body.is_valid(raise_exception=True)
         _limit_challenged(request, body.validated_data["challenge"])
         return Response(begin_set_up_at_login(**body.validated_data)._asdict())
+
+
+class PasskeyOptionsView(APIView):
+    """`POST /auth/second-factor/passkeys/options`."""
+
+    @schema.BEGIN_PASSKEY
+    def post(self, request: Request) -> Response:
+        """Return what a browser needs to know to make a passkey."""
+        code = _check_password_and_limit(request)
+        begun = begin_passkey(user_id=get_viewer(request).pk, code=code)
+        return Response(begun._asdict())
+
+
+class PasskeysView(APIView):
+    """`POST /auth/second-factor/passkeys`."""
+
+    @schema.ADD_PASSKEY
+    def post(self, request: Request) -> Response:
+        """Add the passkey that the browser has made."""
+        body = NewPasskeySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user_id = get_viewer(request).pk
+        check_limit(request, LIMIT, account=f"set-up of {user_id}")
+        passkey = add_passkey(user_id=user_id, **body.validated_data)
+        return Response(PasskeySerializer(passkey).data, status=status.HTTP_201_CREATED)
+
+
+class PasskeyView(APIView):
+    """`DELETE /auth/second-factor/passkeys/{id}`."""
+
+    @schema.REMOVE_PASSKEY
+    def delete(self, request: Request, passkey_id: int) -> Response:
+        """Remove one of one's own passkeys."""
+        body = PasswordSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        _check_password(request, body.validated_data["password"])
+        if not remove_passkey(user_id=get_viewer(request).pk, passkey_id=passkey_id):
+            raise NotFound("There is no such passkey.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LoginPasskeyOptionsView(OpenView):
+    """`POST /auth/login/second-factor/passkey/options`."""
+
+    @schema.BEGIN_PASSKEY_LOGIN
+    def post(self, request: Request) -> Response:
+        """Return what a browser needs to know to show a passkey."""
+        body = ChallengeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        check_limit(request, LIMIT)
+        return Response({"options": begin_passkey_login(**body.validated_data)})
+
+
+class LoginPasskeyView(OpenView):
+    """`POST /auth/login/second-factor/passkey`."""
+
+    @schema.FINISH_PASSKEY_LOGIN
+    def post(self, request: Request) -> Response:
+        """Exchange a challenge and a passkey's answer for tokens."""
+        body = ChallengeAndPasskeySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        # By address alone: nobody guesses a signature.
+        check_limit(request, LIMIT)
+        login = finish_passkey_login(device=get_device(request), **body.validated_data)
+        return Response(describe_login(login.user, login.tokens))
 
 
 def _check_password(request: Request, password: str) -> None:

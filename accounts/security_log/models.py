@@ -30,7 +30,9 @@ class Event(models.TextChoices):
     FACTOR_OFF = "second_factor_off", "second factor switched off"
     CODES_REPLACED = "recovery_codes_replaced", "recovery codes replaced"
     CODE_USED = "recovery_code_used", "recovery code used"
-    CODE_FAILED = "code_failed", "wrong code at log-in"
+    CODE_FAILED = "code_failed", "wrong code or passkey at log-in"
+    PASSKEY_ADDED = "passkey_added", "passkey added"
+    PASSKEY_REMOVED = "passkey_removed", "passkey removed"
     KEY_CREATED = "api_key_created", "API key made"
     KEY_REVOKED = "api_key_revoked", "API key revoked"
 

@@ -1,7 +1,9 @@
 """Every endpoint of the API, for claims that hold for all of them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from tests.accounts.second_factor.security_key import SecurityKey
 from tests.cast import NEW_PASSWORD, PASSWORD
 
 
@@ -11,7 +13,7 @@ class Endpoint:
 
     method: str
     path: str
-    body: dict[str, str] | None = None
+    body: dict[str, Any] | None = None
     required: frozenset[str] = field(default_factory=frozenset)
     is_open: bool = False
 
@@ -50,6 +52,10 @@ CHALLENGE = {"challenge": "x:y:z"}
 CODE = {"code": "123456"}
 SECRET = {"password": PASSWORD}
 PROOF = SECRET | CODE
+KEY_OF_SOFTWARE = SecurityKey()
+OPTIONS = {"challenge": "AAAA"}
+NEW_PASSKEY = {"name": "x", "state": "x:y:z", "credential": KEY_OF_SOFTWARE.make(OPTIONS)}
+SHOWN = CHALLENGE | {"credential": KEY_OF_SOFTWARE.show(OPTIONS)}
 
 ENDPOINTS = (
     Endpoint(
@@ -84,6 +90,9 @@ ENDPOINTS = (
     Endpoint("DELETE", "/auth/second-factor", PROOF, frozenset(PROOF)),
     Endpoint("POST", "/auth/second-factor/app", SECRET, frozenset(SECRET)),
     Endpoint("POST", "/auth/second-factor/app/confirm", CODE, frozenset(CODE)),
+    Endpoint("POST", "/auth/second-factor/passkeys/options", PROOF, frozenset(PROOF)),
+    Endpoint("POST", "/auth/second-factor/passkeys", NEW_PASSKEY, frozenset(NEW_PASSKEY)),
+    Endpoint("DELETE", "/auth/second-factor/passkeys/1", SECRET, frozenset(SECRET)),
     Endpoint("POST", "/auth/second-factor/recovery-codes", PROOF, frozenset(PROOF)),
     Endpoint(
         "POST",
@@ -95,6 +104,14 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/auth/login/second-factor/app", CHALLENGE, frozenset(CHALLENGE), is_open=True
     ),
+    Endpoint(
+        "POST",
+        "/auth/login/second-factor/passkey/options",
+        CHALLENGE,
+        frozenset(CHALLENGE),
+        is_open=True,
+    ),
+    Endpoint("POST", "/auth/login/second-factor/passkey", SHOWN, frozenset(SHOWN), is_open=True),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
     Endpoint("GET", "/users"),
     Endpoint("GET", "/users/1"),

@@ -23,6 +23,7 @@ from accounts.second_factor.services import begin_set_up, confirm_set_up
 from accounts.sessions import log_out, refresh_session, start_session
 from accounts.tokens import AccessToken
 from hiremebahamas.errors import handle_exception
+from tests.accounts.endpoints import NEW_PASSKEY, SHOWN
 from tests.cast import PASSWORD, token_of
 from tests.openapi import Operation, list_examples, list_operations
 
@@ -37,7 +38,7 @@ TOO_MUCH = "x" * (6 * 1024 * 1024 + 1)
 LONGER_THAN_THE_GRACE = timedelta(minutes=2)
 
 # What the examples of messages by field answer to: a body, or a query.
-BAD_BODIES: dict[str, dict[str, str]] = {
+BAD_BODIES: dict[str, dict[str, Any]] = {
     "register": {
         "email": "grace",
         "password": PASSWORD,
@@ -62,6 +63,11 @@ BAD_BODIES: dict[str, dict[str, str]] = {
     "turn_off_second_factor": {"password": "wrong", "code": "123456"},
     "finish_login": {"challenge": "x:y:z"},
     "set_up_at_login": {},
+    "begin_passkey": {"password": "wrong", "code": "123456"},
+    "add_passkey": {"name": "x", "state": "x", "credential": {}},
+    "remove_passkey": {"password": "wrong"},
+    "begin_passkey_login": {},
+    "finish_passkey_login": {"challenge": "x:y:z", "credential": {}},
 }
 BAD_QUERIES = {"list_users": "?page=0", "list_events": "?page_size=101", "look_up_user": ""}
 TAKEN = {
@@ -74,6 +80,7 @@ SLOW = (
     *("register", "login", "change_password", "close_account", "upload_avatar", "list_users"),
     *("reset_password", "change_email", "create_api_key"),
     *("set_up_second_factor", "renew_recovery_codes", "turn_off_second_factor"),
+    *("begin_passkey", "remove_passkey"),
 )
 PROOF = {"password": PASSWORD, "code": "x"}
 
@@ -114,7 +121,8 @@ class Offender:
     ) -> Answer:
         """Send a request, and return what comes back."""
         operation = OPERATIONS[name]
-        path = operation.path.format(user_id=1000, session_id=uuid.uuid4(), key_id="x") + query
+        ids = {"user_id": 1000, "passkey_id": 1000, "session_id": uuid.uuid4(), "key_id": "x"}
+        path = operation.path.format(**ids) + query
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
         text = body if isinstance(body, str) else json.dumps(body)
         response: Any = self.client.generic(operation.method, path, text, kind, **headers)
@@ -164,8 +172,10 @@ def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> I
     step = {"challenge": offender.challenge, "code": "x"}
     yield offender.offend("finish_login", step)
     User.objects.filter(pk=user.pk).update(is_admin=False)
-    for name in ("renew_recovery_codes", "turn_off_second_factor"):
+    for name in ("renew_recovery_codes", "turn_off_second_factor", "begin_passkey"):
         yield offender.offend(name, PROOF)
+    yield offender.offend("add_passkey", NEW_PASSKEY)
+    yield offender.offend("remove_passkey", {"password": PASSWORD})
     yield offender.offend("confirm_second_factor", {"code": "x"})
     secret = begin_set_up(user_id=user.pk).secret
     yield offender.offend("confirm_second_factor", {"code": "x"})
@@ -176,7 +186,10 @@ def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> I
     step["challenge"] = offender.challenge
     yield offender.offend("finish_login", step)
     yield offender.offend("set_up_at_login", {"challenge": offender.challenge})
-    for name in ("finish_login", "set_up_at_login"):
+    shown = SHOWN | {"challenge": offender.challenge}
+    yield offender.offend("finish_passkey_login", shown)
+    yield offender.offend("finish_passkey_login", SHOWN)
+    for name in ("finish_login", "set_up_at_login", "begin_passkey_login"):
         body = {"challenge": "x:y:z"} | ({"code": "x"} if name == "finish_login" else {})
         yield offender.offend(name, body)
 
@@ -212,12 +225,17 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     yield offender.offend("change_password", BAD_BODIES["change_password"])
     for name in ("close_account", "set_up_second_factor", "turn_off_second_factor"):
         yield offender.offend(name, BAD_BODIES[name])
+    for name in ("begin_passkey", "remove_passkey"):
+        yield offender.offend(name, BAD_BODIES[name])
     yield offender.offend("renew_recovery_codes", BAD_BODIES["renew_recovery_codes"])
     step = {"challenge": "x:y:z", "code": "x"}
     offender.offend("finish_login", step)
     yield offender.offend("finish_login", step)
     yield offender.offend("set_up_at_login", {"challenge": "x:y:z"})
+    yield offender.offend("begin_passkey_login", {"challenge": "x:y:z"})
+    yield offender.offend("finish_passkey_login", SHOWN)
     yield offender.offend("confirm_second_factor", {"code": "x"})
+    yield offender.offend("add_passkey", NEW_PASSKEY)
     yield offender.offend("change_email", BAD_BODIES["change_email"])
     offender.offend("ask_for_reset", {"email": "alice@example.com"})
     yield offender.offend("ask_for_reset", {"email": "alice@example.com"})

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.schema.people import NEW_EMAIL, NEW_PASSWORD, PASSWORD
+from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
 from tests.accounts.test_avatars import picture
 from tests.openapi import list_examples, list_operations
 
@@ -21,7 +22,7 @@ OPERATIONS = {operation.name: operation for operation in list_operations()}
 VOLATILE = {"id", "user_id", "avatar_url", "created_at", "updated_at"}
 VOLATILE |= {"access_token", "refresh_token", "key", "at", "last_used_at", "expires_at"}
 VOLATILE |= {"address", "user_agent", "about", "next"}
-VOLATILE |= {"secret", "uri", "recovery_codes", "challenge"}
+VOLATILE |= {"options", "state", "secret", "uri", "recovery_codes", "challenge"}
 
 
 class Reader:
@@ -32,6 +33,7 @@ class Reader:
         self.client = APIClient(HTTP_USER_AGENT="Firefox")
         self.known: dict[str, Any] = {}
         self.done = set[str]()
+        self.passkey = SecurityKey()
 
     def do(
         self,
@@ -51,8 +53,10 @@ class Reader:
             body = body | {"challenge": self.known["challenge"]}
         if body and "code" in body:
             body = body | {"code": self.find_code()}
+        if body and "credential" in body:
+            body = body | self.answer(body)
         [listed] = self.known.get("results", [{}])
-        ids = dict.fromkeys(("session_id", "key_id"), listed.get("id"))
+        ids = dict.fromkeys(("session_id", "key_id", "passkey_id"), listed.get("id"))
         path = operation.path.format(user_id=self.known.get("id"), **ids)
         path += query
         response = getattr(self.client, operation.method.lower())(path, body, **options)
@@ -60,10 +64,17 @@ class Reader:
         described = operation.description["responses"][str(response.status_code)]
         examples = [acknowledge(example) for example in list_examples(described)] or [{}]
         assert acknowledge(answer) in examples or not example, name
-        known = {"results": [answer]} if "key" in answer else answer
+        known = {"results": [answer]} if {"key", "last_used_at"} & answer.keys() else answer
         self.known.update(known | answer.get("user", {}))
         self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.known['access_token']}")
         self.done.add(name)
+
+    def answer(self, body: Any) -> Any:
+        """Return what her browser answers to the last options, and what goes with it."""
+        options = self.known["options"]
+        if "state" in body:
+            return {"state": self.known["state"], "credential": self.passkey.make(options)}
+        return {"credential": self.passkey.show(options)}
 
     def find_code(self) -> str:
         """Return the first code of the app, and then the recovery codes."""
@@ -73,7 +84,7 @@ class Reader:
 
 def acknowledge(value: Any, name: str = "") -> Any:
     """Return the value with what is volatile replaced by its type."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and name not in VOLATILE:
         return {name: acknowledge(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [acknowledge(item, name) for item in value]
@@ -88,7 +99,12 @@ def read_token(number: int = -1) -> str:
 
 def use_second_factor(reader: Reader, settings: Settings) -> None:
     """Set it up, log in with it, turn it off, and be told to set it up."""
+    settings.AUTH_PASSKEY_ORIGINS, settings.AUTH_PASSKEY_DOMAIN = (ORIGIN,), DOMAIN
     for name in ("get_second_factor", "set_up_second_factor", "confirm_second_factor"):
+        reader.do(name)
+    for name in ("begin_passkey", "add_passkey"):
+        reader.do(name)
+    for name in ("login", "begin_passkey_login", "finish_passkey_login", "remove_passkey"):
         reader.do(name)
     for name in ("login", "finish_login", "renew_recovery_codes", "turn_off_second_factor"):
         reader.do(name)

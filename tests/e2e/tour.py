@@ -18,6 +18,7 @@ from accounts.second_factor import urls as second_factor_urls
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.urls import urlpatterns
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
+from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
 from tests.accounts.test_avatars import picture
 from tests.cast import NEW_PASSWORD, PASSWORD
 
@@ -153,10 +154,26 @@ class Tour:
             wrong = step | {"code": codes[0][:-1]}
             self._call("post", "/auth/login/second-factor", wrong, expect=401)
             self._call("post", "/auth/login/second-factor", step | {"code": code})
+        self._use_passkey(credentials, codes.pop())
         proof = password | {"code": codes.pop()}
         self._call("get", "/auth/second-factor")
         codes = self._call("post", "/auth/second-factor/recovery-codes", proof)["recovery_codes"]
         self._call("delete", "/auth/second-factor", password | {"code": codes[0]}, expect=204)
+
+    @override_settings(AUTH_PASSKEY_ORIGINS=(ORIGIN,), AUTH_PASSKEY_DOMAIN=DOMAIN)
+    def _use_passkey(self, credentials: dict[str, str], code: str) -> None:
+        """Make one, log in with it, and remove it."""
+        key, path = SecurityKey(), "/auth/second-factor/passkeys"
+        password = {"password": credentials["password"]}
+        begun = self._call("post", f"{path}/options", password | {"code": code})
+        made = {"name": "Phone", "state": begun["state"], "credential": key.make(begun["options"])}
+        added = self._call("post", path, made, expect=201)
+        step = self._log_in(credentials)
+        options = self._call("post", "/auth/login/second-factor/passkey/options", step)["options"]
+        shown = key.show(options)
+        self._call("post", "/auth/login/second-factor/passkey", step | {"credential": shown})
+        self.secrets |= {begun["state"], *shown["response"].values()}
+        self._call("delete", f"{path}/{added['id']}", password, expect=204)
 
     def _log_in(self, credentials: dict[str, str]) -> dict[str, str]:
         body = self._call("post", "/auth/login", credentials, expect=401)

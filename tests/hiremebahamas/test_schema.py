@@ -22,7 +22,12 @@ def bodies(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _name_parameters(path: str) -> str:
-    names = {"/1": "/{user_id}", SESSION_ID: "{session_id}", KEY_ID: "{key_id}"}
+    names = {
+        "passkeys/1": "passkeys/{passkey_id}",
+        "/1": "/{user_id}",
+        SESSION_ID: "{session_id}",
+        KEY_ID: "{key_id}",
+    }
     for value, name in names.items():
         path = path.replace(value, name)
     return path
@@ -39,9 +44,9 @@ def test_schema_is_valid() -> None:
 
 def test_every_endpoint_is_in_it() -> None:
     """Under its path and method, and no other."""
+    ids = {"user_id": 1, "passkey_id": 1, "session_id": SESSION_ID, "key_id": KEY_ID}
     described = {
-        (operation.method, operation.path.format(user_id=1, session_id=SESSION_ID, key_id=KEY_ID))
-        for operation in list_operations()
+        (operation.method, operation.path.format(**ids)) for operation in list_operations()
     }
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 

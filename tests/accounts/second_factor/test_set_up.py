@@ -51,7 +51,7 @@ def test_from_secret_to_recovery_codes(
     assert len(set(codes)) == 10
     refused = anybody.post("/auth/login", CREDENTIALS)
     assert (refused.status_code, refused.json()["code"]) == (401, "second_factor_required")
-    state = {"is_required": False, "is_on": True, "recovery_codes_left": 10}
+    state = {"is_required": False, "is_on": True, "recovery_codes_left": 10, "passkeys": []}
     assert as_alice.get(FACTOR).json() == state
     assert subjects() == ["Your account now has a second factor"]
     assert mail.outbox[0].to == [alice.email]
@@ -59,7 +59,7 @@ def test_from_secret_to_recovery_codes(
 
 def test_nobody_has_one_at_first(as_alice: APIClient) -> None:
     """And says so."""
-    state = {"is_required": False, "is_on": False, "recovery_codes_left": 0}
+    state = {"is_required": False, "is_on": False, "recovery_codes_left": 0, "passkeys": []}
     assert as_alice.get(FACTOR).json() == state
 
 
