@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from usercache.codec import Record, Values
-    from usercache.lookup import Lookup
+    from usercache.requests import Lookup
 
 # How a look-up was answered.
 L1: Final = "l1"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import Error as AnyDatabaseError
 
@@ -40,6 +40,7 @@ from usercache.events import (
     Events,
 )
 from usercache.keys import ABSENT_USER, FILL_LOCK, WRITE_MARKER, pk_of
+from usercache.requests import BatchLookup, Lookup
 from usercache.serving import ALL, NONE, is_served
 from usercache.waiting import WaitPolicy
 
@@ -50,37 +51,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Values | None)
-FillLater = Callable[[Callable[[], None]], None]
-
-
-def fill_never(fill: Callable[[], None]) -> None:
-    """Leave unfilled what was missed inside a transaction."""
-
-
-class Lookup(NamedTuple):
-    """One user to find, and how to load them from the database."""
-
-    key: str
-    codec: EntryCodec
-    load: Callable[[], Values | None]
-    may_fill: Callable[[], bool]
-    """Whether a row loaded now is sure to be committed; asked only after a miss."""
-    began: float
-    """From `time.perf_counter()`."""
-    fill_later: "FillLater" = fill_never
-    """Takes what fills, where a row loaded now may not be filled."""
-
-
-class BatchLookup(NamedTuple):
-    """Several users to find together."""
-
-    keys: Sequence[str]
-    codec: EntryCodec
-    load: Callable[[Sequence[str]], dict[str, Values]]
-    """Takes some of the keys; leaves out those without a row."""
-    may_fill: Callable[[], bool]
-    began: float
-    fill_later: "FillLater" = fill_never
 
 
 class Store:
@@ -313,7 +283,7 @@ class Store:
                     self.events.note_hit(backend.name, key, record, lambda: lookup)
                     return record.values
             if not lookup.may_fill():
-                lookup.fill_later(partial(self.fill, _as_batch(lookup)))
+                lookup.fill_later(partial(self.fill, lookup.as_batch()))
                 break
             if held is not None and kind in (FILL_LOCK, WRITE_MARKER):
                 if kind not in waits:
@@ -481,14 +451,6 @@ class Store:
         except UnavailableError:  # already counted; the breaker is open now
             return False
         return True
-
-
-def _as_batch(lookup: Lookup) -> BatchLookup:
-    def load(_keys: Sequence[str]) -> dict[str, Values]:
-        row = lookup.load()
-        return {} if row is None else {lookup.key: row}
-
-    return BatchLookup([lookup.key], lookup.codec, load, lookup.may_fill, lookup.began)
 
 
 def _longest_age_ms(entry: bytes) -> float:

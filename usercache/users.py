@@ -32,7 +32,6 @@ from usercache.identifiers import (
 )
 from usercache.instances.building import build
 from usercache.keys import pointer_key, record_key
-from usercache.lookup import BatchLookup, Lookup
 from usercache.orm import outbox
 from usercache.orm.loading import (
     fill_after_request,
@@ -43,6 +42,7 @@ from usercache.orm.loading import (
     may_fill,
 )
 from usercache.orm.writes import Write
+from usercache.requests import BatchLookup, Lookup
 from usercache.runtime import get_store
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from usercache.codec import Codec, Record, Values
 from usercache.events import Observer
 from usercache.keys import FILL_LOCK, WRITE_MARKER
 from usercache.l1.cache import ClientCache
-from usercache.lookup import BatchLookup, Lookup, Store
+from usercache.lookup import Store
+from usercache.requests import BatchLookup, Lookup
 
 KEY, OTHER = "user:id:7", "user:id:8"
 VALUES: Values = ("alice@example.com", 7)

@@ -19,7 +19,8 @@ from usercache.backends.memory import MemoryBackend
 from usercache.codec import Codec, Record, Values
 from usercache.conf import conf
 from usercache.keys import FILL_LOCK
-from usercache.lookup import Lookup, Store
+from usercache.lookup import Store
+from usercache.requests import Lookup
 from usercache.waiting import FIRST_PAUSE_SECONDS, REMEMBERED_WRITES, WaitPolicy
 
 KEY, OTHER = "user:id:7", "user:id:8"

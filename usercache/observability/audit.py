@@ -29,10 +29,11 @@ from usercache.backends.base import UnavailableError
 from usercache.clocks import MILLISECONDS
 from usercache.codec import EntryCodec, Record, Values
 from usercache.events import L1, MEMORY, Observer
-from usercache.lookup import Lookup, Store
+from usercache.lookup import Store
 from usercache.management.inspection import UNREACHABLE, inspect_record
 from usercache.observability import metrics
 from usercache.observability.metrics.recorder import Recorder
+from usercache.requests import Lookup
 from usercache.workers import Worker
 
 logger = logging.getLogger(__name__)

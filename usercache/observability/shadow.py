@@ -23,10 +23,11 @@ from django.db import close_old_connections, connections
 
 from usercache.codec import Record, Values
 from usercache.events import Events, Observer
-from usercache.lookup import Lookup, Store
+from usercache.lookup import Store
 from usercache.observability import metrics
 from usercache.observability.audit import Audit, Sample, is_same
 from usercache.observability.metrics.recorder import Recorder
+from usercache.requests import Lookup
 from usercache.workers import Worker
 
 ROOM: Final = 1000  # look-ups that may wait to be repeated; those that come when it is full aren't

@@ -14,7 +14,6 @@ from usercache.conf import conf
 from usercache.database import database_of
 from usercache.identifiers import row_pk
 from usercache.keys import extension_key
-from usercache.lookup import BatchLookup, Lookup
 from usercache.orm.loading import fill_after_request, may_fill
 from usercache.permissions.links import (
     GRANTS,
@@ -23,6 +22,7 @@ from usercache.permissions.links import (
     find_user_links,
     group_links,
 )
+from usercache.requests import BatchLookup, Lookup
 from usercache.runtime import get_store
 
 FORMAT: Final = 1

@@ -16,12 +16,13 @@ from tests.usercache.redis_faults import FAULTS, Fault
 from tests.users import User
 from usercache.backends.base import new_token
 from usercache.codec import Codec, Values
-from usercache.lookup import Lookup, Store
+from usercache.lookup import Store
 from usercache.management.inspection import inspect_record
 from usercache.observability.metrics import MINUTE_SECONDS
 from usercache.observability.metrics.recorder import Batch
 from usercache.observability.metrics.store import MetricsStore
 from usercache.observability.metrics.time_buckets import TimeBucket
+from usercache.requests import Lookup
 from usercache.runtime import get_store
 
 pytestmark = pytest.mark.redis

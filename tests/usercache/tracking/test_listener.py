@@ -24,7 +24,8 @@ from usercache.codec import Values, get_codec
 from usercache.conf import conf
 from usercache.l1.cache import ClientCache
 from usercache.l1.listener import Listener
-from usercache.lookup import Lookup, Store
+from usercache.lookup import Store
+from usercache.requests import Lookup
 from usercache.runtime import RUNTIME, Runtime, get_store
 
 pytestmark = pytest.mark.redis
