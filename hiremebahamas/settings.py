@@ -231,8 +231,8 @@ AUTH_LIMITS = read_rates(
         # What makes us send a message, and what comes back from one.
         "mail": {"address": (20, 3600), "account": (5, 3600)},
         "confirm": {"address": (60, 300)},
-        # Codes of a second factor, of which three in a million are good at any time: whoever knows
-        # the password guesses one in two years, on average.
+        # Codes of a second factor, of which three in a million are good at any time: with the
+        # password known, one is guessed in two years, on average.
         "factor": {"address": (100, 60), "pair": (6, 3600), "account": (18, 3600)},
         "search": {"address": (600, 60), "account": (120, 60)},
     },

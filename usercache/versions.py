@@ -47,7 +47,7 @@ class VersionNotFoundError(Exception):
 
 
 class Refusals:
-    """The users of whom a version was asked that the database didn't have, for a second each."""
+    """The users whose version was requested and isn't in the database, for a second each."""
 
     def __init__(self, clock: Callable[[], float] = boot_time) -> None:
         """Start without any."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from accounts.api_keys.models import ID_LENGTH
 
 PREFIX: Final = "hmb"
-"""Tells scanners of source code that this is a secret, and of whom."""
+"""Tells scanners of source code that this is a secret of ours."""
 SECRET_BYTES: Final = 32
 _KEY: Final = re.compile(rf"{PREFIX}_([0-9a-f]{{{ID_LENGTH}}})_[A-Za-z0-9_-]{{43}}", re.ASCII)
 

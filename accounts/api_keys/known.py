@@ -81,7 +81,7 @@ class KnownKeys:
         return True
 
     def forget(self, key_id: str) -> None:
-        """Read this key anew at its next use."""
+        """Have this key read from its row again at its next use."""
         with self._lock:
             found = [digest for digest, known in self._known.items() if known.key.id == key_id]
             for digest in found:

@@ -39,5 +39,5 @@ class FactorIsOff(APIException):
     """There is no second factor, or its set-up wasn't begun."""
 
     status_code = status.HTTP_409_CONFLICT
-    default_detail = "There is no authenticator app, or its set-up took too long. Begin it anew."
+    default_detail = "There is no authenticator app, or its set-up took too long. Start again."
     default_code = "second_factor_off"

@@ -47,7 +47,7 @@ def make_creation_options(user: User) -> tuple[dict[str, Any], str]:
     """Return the options for `navigator.credentials.create()`, and a signed text of our state."""
     entity = PublicKeyCredentialUserEntity(
         name=user.email,
-        # Not the id alone: authenticators store it, and show it to whoever holds them.
+        # Not the id alone: authenticators store it, and show it to their holder.
         id=salted_hmac(SALT, str(user.pk), algorithm="sha256").digest(),
         display_name=user.get_full_name(),
     )

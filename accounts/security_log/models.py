@@ -77,5 +77,5 @@ class SecurityEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Say what happened to whom."""
+        """Name the event and its user."""
         return f"{self.get_event_display()}: user {self.user_id}"

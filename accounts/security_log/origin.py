@@ -19,7 +19,7 @@ class Origin(NamedTuple):
 
     device: Device
     actor_id: int | None
-    """Whoever is logged in to the admin site."""
+    """The user who is logged in to the admin site."""
 
 
 def find_origin() -> Origin:

@@ -9,7 +9,7 @@ is older than a change that was reported before the look-up began. Three things 
 
 - *A change is reported or waited for.* PostgreSQL's triggers notify of each row that is added to
   the outbox, in its transaction, so with its commit; but only if somebody listens, since such
-  commits are made one after the other. Whoever listens holds a shared lock for it, and has waited
+  commits are made one after the other. A listener holds a shared lock for it, and has waited
   for each transaction that found the lock free. See Note [Who listens] in
   `usercache/postgresql/sql.py`.
 - *Memory begins empty once both are done*: with `watch()`, which drops entries and fill locks of

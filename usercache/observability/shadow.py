@@ -2,7 +2,7 @@
 
 Note [Shadow mode]
 ------------------
-For users whom the switch keeps out of the cache (`usercache/serving.py`), the database answers. A
+For users that the switch keeps out of the cache (`usercache/serving.py`), the database answers. A
 share of these look-ups is then repeated on a thread of its own, as the cache would make them: from
 process memory, from Redis, or as a miss that fills. A hit that is the row that was answered counts
 as compared. One that differs is a sample of the audit's, which decides whether a write explains it.

@@ -6,12 +6,12 @@ A commit with a notification waits for every other such commit, so the outbox's 
 only if a process listens. Two advisory locks of the database decide that, so that no change is
 missed, and nothing stays behind of a process that was killed:
 
-- *listening* is held by whoever listens, shared, for the life of their session. The trigger tries
+- *listening* is held by each listener, shared, for the life of its session. The trigger tries
   to take it alone: if it can't, somebody listens. It gives the lock back at once, by rolling back a
   subtransaction, so that not even a statement that is cancelled there keeps it.
 - *changing* is held, shared, to the end of each transaction that found nobody listening: it commits
-  without a notification. Whoever begins to listen takes *listening* first, and then *changing*
-  alone, for a moment: so they have waited for all such transactions. No transaction ever waits: one
+  without a notification. A new listener takes *listening* first, and then *changing* alone, for
+  a moment: so it has waited for all such transactions. No transaction ever waits: one
   that can't have *changing* at once, since somebody is waiting for it, notifies.
 
 An isolation level makes no difference, since locks are no rows of a snapshot. Two transactions that

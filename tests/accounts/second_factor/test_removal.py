@@ -1,4 +1,4 @@
-"""Operators let back in whoever has lost app and recovery codes."""
+"""Operators let users back in who have lost app and recovery codes."""
 
 import pytest
 from django.core import mail

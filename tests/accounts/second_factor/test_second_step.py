@@ -291,7 +291,7 @@ def test_reset_of_the_password_keeps_the_factor(
 def test_row_copied_from_another_user(
     anybody: APIClient, alice: User, bob: User, phone: Phone, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever can write to the table puts their own secret there for nothing."""
+    """A secret that was written to the table by other means is worth nothing."""
     other = set_up_phone(bob, phone.clock)
     stolen = AuthenticatorApp.objects.get(pk=bob.pk).secret
     AuthenticatorApp.objects.filter(pk=alice.pk).update(secret=stolen)
@@ -322,7 +322,7 @@ def test_required_of_staff(
 
 
 def test_required_of_nobody_else(anybody: APIClient, alice: User, settings: Settings) -> None:
-    """Whoever looks for work may do without."""
+    """Users who look for work may do without."""
     settings.AUTH_SECOND_FACTOR_FOR_STAFF = True
     body = {"email": alice.email, "password": PASSWORD}
     assert anybody.post("/auth/login", body).status_code == 200
@@ -336,7 +336,7 @@ def test_challenge_replaces_no_app(anybody: APIClient, alice: User, phone: Phone
 
 
 def test_begun_set_up_asks_for_nothing(anybody: APIClient, alice: User) -> None:
-    """Whoever breaks it off isn't locked out."""
+    """A user who breaks it off isn't locked out."""
     begin_set_up(user_id=alice.pk)
     body = {"email": alice.email, "password": PASSWORD}
     assert anybody.post("/auth/login", body).status_code == 200

@@ -53,7 +53,7 @@ def ages() -> list[int]:
     ],
 )
 def test_postgresql_refuses(alice: User, statement: str) -> None:
-    """Whoever asks, in whichever way; the door for pruning opens to old rows alone."""
+    """For every role, in every way; the door for pruning opens to old rows alone."""
     add_events(alice, 0, 29, 400)
     with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
         cursor.execute(statement)

@@ -482,7 +482,7 @@ def _refuse(_on_changes: object) -> None:
 
 
 def test_prepared_transactions_can_t_notify(tmp_path: Path) -> None:
-    """Where PostgreSQL allows them, whoever listens would hear nothing."""
+    """Where PostgreSQL allows them, a listener would hear nothing."""
 
     class Preparing(PostgreSQLServer):
         def _command(self) -> Any:
