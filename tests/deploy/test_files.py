@@ -118,6 +118,7 @@ def test_image_copies_all_that_the_server_needs(tmp_path: Path) -> None:
     variables = environment(
         DEBUG="True",
         ENV_FILE="",
+        ALLOWED_HOSTS="localhost",
         DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}",
         DATABASE_DIRECT_URL="",
         REDIS_URL="",

@@ -110,7 +110,10 @@ def test_what_a_web_process_writes_is_seen_here(
     assert found is not None
     after = columns_of(found)
     assert after.items() <= columns_of(User.objects.get(pk=alice.pk)).items()
-    assert {name for name in after if before[name] != after[name]} == changed | {"updated_at"}
+    assert {name for name in after if before[name] != after[name]} == changed | {
+        "updated_at",
+        "version",
+    }
 
 
 def save(user: User) -> None:

@@ -76,6 +76,7 @@ class Listener:
         errors: tuple[type[Exception], ...],
         are_current: Callable[[Sequence[Any]], bool] = lambda _: True,
         clock: Callable[[], float] = boot_time,
+        name: str = "usercache-listener",
     ) -> None:
         """Start and open nothing yet; the thread does, and handles its failures."""
         self._l1 = l1
@@ -89,7 +90,7 @@ class Listener:
         self._has_unread: Callable[[], object]  # set with the selector
         self._bell: socket.socket | None = None
         self._told = ""
-        self._worker = Worker("usercache-listener", self._run, events.note_unexpected)
+        self._worker = Worker(name, self._run, events.note_unexpected)
 
     def start(self) -> None:
         """Start the thread; raises `RuntimeError` where there can't be one."""
@@ -140,7 +141,8 @@ class Listener:
         finally:
             self._l1.suspend()
             for connection in connections:
-                with suppress(KeyError):  # it failed before it was registered
+                # It failed before it was registered, and has perhaps no descriptor any more.
+                with suppress(KeyError, ValueError):
                     selector.unregister(connection)
                 connection.close()
 

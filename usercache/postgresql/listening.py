@@ -52,6 +52,10 @@ class NotReportedError(Exception):
     """PostgreSQL reports no changes here; the message says why."""
 
 
+class LostConnectionError(psycopg.OperationalError, ValueError):
+    """The session is over; a ValueError, as `selectors` expects of what has no descriptor."""
+
+
 class ListeningConnection:
     """A session that is told of each row added to the outbox.
 
@@ -85,8 +89,15 @@ class ListeningConnection:
             raise
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when a message arrives."""
-        return self._pgconn.socket
+        """Return the descriptor that becomes readable when a message arrives.
+
+        Raises:
+            LostConnectionError: libpq has closed it.
+        """
+        try:
+            return self._pgconn.socket
+        except psycopg.OperationalError as error:
+            raise LostConnectionError(str(error)) from error
 
     def send_heartbeat(self) -> None:
         """Send a query, whose answer follows every notification sent before."""
@@ -237,5 +248,12 @@ def extend(store: Store) -> Iterable[Service]:
     voice = Voice(store, l1)
     errors = (NotReportedError, psycopg.Error, AnyDatabaseError)
     return [
-        Listener(l1, store.events, connect=voice.connect, is_wanted=voice.is_wanted, errors=errors)
+        Listener(
+            l1,
+            store.events,
+            connect=voice.connect,
+            is_wanted=voice.is_wanted,
+            errors=errors,
+            name="usercache-postgresql",
+        )
     ]

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -194,6 +195,7 @@ def told(witness: psycopg.Connection[Any]) -> list[str]:
     return [notify.payload for notify in witness.notifies(timeout=0)]
 
 
+@pytest.mark.own_session
 def test_nobody_is_notified_while_nobody_listens(
     witness: psycopg.Connection[Any], alice: User
 ) -> None:
@@ -213,6 +215,7 @@ def _is_quiet(witness: psycopg.Connection[Any], alice: User) -> bool:
     return told(witness) == []
 
 
+@pytest.mark.own_session
 def test_unwatched_change_is_not_told(
     alice: User, listener: ListeningConnection, witness: psycopg.Connection[Any]
 ) -> None:
@@ -221,6 +224,7 @@ def test_unwatched_change_is_not_told(
     assert told(witness) == []
 
 
+@pytest.mark.own_session
 def test_longest_key_is_told_without_its_name(
     listener: ListeningConnection, witness: psycopg.Connection[Any]
 ) -> None:
@@ -236,6 +240,7 @@ def test_longest_key_is_told_without_its_name(
 
 
 @pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.own_session
 def test_listener_waits_for_a_write_that_will_not_notify(
     alice: User,
     witness: psycopg.Connection[Any],
@@ -355,6 +360,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
 
 
 @pytest.mark.parametrize("fault", [TcpProxy.black_hole, TcpProxy.half_open, TcpProxy.cut])
+@pytest.mark.own_session
 def test_line_that_is_cut(
     proxy: TcpProxy, store: Store, alice: User, fault: Callable[[TcpProxy], None]
 ) -> None:
@@ -372,6 +378,7 @@ def test_line_that_is_cut(
     assert name_of(alice) == "Alina"
 
 
+@pytest.mark.own_session
 def test_message_on_its_way_may_be_waited_for(proxy: TcpProxy, store: Store, alice: User) -> None:
     """A slow line shows the row of before until the message comes, and then never again."""
     warm(store, alice)
@@ -416,6 +423,21 @@ def test_statement_that_fails_is_an_error(listener: ListeningConnection) -> None
         listener._ask("SELECT nothing_of_the_kind")
 
 
+def test_lost_connection_leaves_the_selector(listener: ListeningConnection) -> None:
+    """Though libpq has closed its descriptor by then, whose number may be another's."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        _end_listeners()
+        with pytest.raises(psycopg.OperationalError):
+            while True:
+                selector.select()
+                list(listener.take())
+        with pytest.raises(ValueError, match="lost"):
+            listener.fileno()
+        selector.unregister(listener)
+        assert not selector.get_map()
+
+
 def test_forked_child_leaves_the_session_alone(store: Store, alice: User) -> None:
     """It begins with none of its own, and ends without ending its parent's."""
     warm(store, alice)
@@ -441,6 +463,7 @@ def test_without_triggers_memory_serves_shortly(
 ) -> None:
     """As on another database; a migration is noticed at the next attempt."""
     triggers.remove(connection)
+    RUNTIME.stop()  # or it may have begun to listen before
     store = get_store()
     wait_until(lambda: store.memory_l1 is None, "it is known that nothing is reported")
     assert counts(store)["errors_listening_NotReportedError"] == 1
