@@ -18,6 +18,8 @@ STACKS_SECONDS = 30
 def run(seconds: float, command: Sequence[str]) -> int:
     """Run it, and return its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell may have left it ignored, as in the background; our children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A group of its own: what it has started is ended with it.
     process = subprocess.Popen(command, process_group=0)
     try:

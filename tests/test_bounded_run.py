@@ -88,3 +88,18 @@ def test_a_worker_that_dies_fails_the_run(tmp_path: Path) -> None:
     assert answer.returncode == FAILED, answer.stdout + answer.stderr
     assert "crashed while running" in answer.stdout
     assert "test_dies" in answer.stdout
+
+
+def test_interrupts_reach_what_was_begun_in_the_background() -> None:
+    """A shell leaves SIGINT ignored there, and all that tests start would inherit it."""
+    heard = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    command = (sys.executable, "-m", "tests.bounded_run", "60", sys.executable, "-c", heard)
+    ignored = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+    )
+    assert ignored.stdout == "True\n", ignored.stderr
