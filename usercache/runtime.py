@@ -43,8 +43,12 @@ class Runtime:
         self.reset()
 
     def extend(self, extension: Extension) -> None:
-        """Have each store that is made from now on extended; call it from `AppConfig.ready()`."""
-        self._extensions.append(extension)
+        """Have each store that is made from now on extended; call it from `AppConfig.ready()`.
+
+        Once, though Django calls that again where a test overrides INSTALLED_APPS.
+        """
+        if extension not in self._extensions:
+            self._extensions.append(extension)
 
     def reset(self) -> None:
         """Begin as a new process: a forked child has no right to its parent's counts and rows."""

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from pytest_django import Settings
 
 from tests.counting import counted_events, counts, counts_of
@@ -137,5 +139,16 @@ def test_an_extension_that_fails_leaves_no_service_behind(monkeypatch: pytest.Mo
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 get_store()
+    get_store()
+    assert [type(service) for service in RUNTIME.services] == kinds
+
+
+def test_overriding_installed_apps_doubles_no_service() -> None:
+    """Django then makes each app ready again, and so does it when the override ends."""
+    get_store()
+    kinds = [type(service) for service in RUNTIME.services]
+    with override_settings(INSTALLED_APPS=list(settings.INSTALLED_APPS)):
+        pass
+    RUNTIME.stop()
     get_store()
     assert [type(service) for service in RUNTIME.services] == kinds
