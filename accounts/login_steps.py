@@ -5,6 +5,6 @@ from typing import Final
 
 from accounts.models import User
 
-LOGIN_STEPS: Final[list[Callable[[User], None]]] = []
-"""Each is called with the locked row of a user whose password was right, before their session
-starts. It raises a refusal, such as SecondFactorRequired, if that isn't enough."""
+LOGIN_STEPS: Final[dict[str, Callable[[User], None]]] = {}
+"""By the app's name. Each is called with the locked row of a user whose password was right, before
+their session starts. It raises a refusal, such as SecondFactorRequired, if that isn't enough."""

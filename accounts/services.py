@@ -81,7 +81,7 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, To
         # token of the new token_version.
         if user is None or not user.is_active or user.token_version != found.token_version:
             raise InvalidCredentials
-        for step in LOGIN_STEPS:
+        for step in LOGIN_STEPS.values():
             step(user)
         return user, admit(user=user, device=get_device(request))
 

@@ -18,4 +18,4 @@ class SecondFactorConfig(AppConfig):
 
         register(checks.check_keys, Tags.security)
         register(checks.check_challenges, Tags.security)
-        LOGIN_STEPS.append(ask_for_factor)
+        LOGIN_STEPS[self.name] = ask_for_factor

@@ -24,13 +24,13 @@ class ExtensionTable(NamedTuple):
     """Its value ends what the row of the outbox names; "" if any change is one of one record."""
 
 
-EXTENSION_TABLES: Final[list[Callable[[], Iterable[ExtensionTable]]]] = []
-"""Each names tables; filled by extensions in `AppConfig.ready()`."""
+EXTENSION_TABLES: Final[dict[str, Callable[[], Iterable[ExtensionTable]]]] = {}
+"""Each names tables; filled by extensions in `AppConfig.ready()`, by the app's name."""
 
 
 def extension_tables() -> list[ExtensionTable]:
     """Return the tables that extensions want watched."""
-    return [table for tables in EXTENSION_TABLES for table in tables()]
+    return [table for tables in EXTENSION_TABLES.values() for table in tables()]
 
 
 class Label(str):

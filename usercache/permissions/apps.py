@@ -20,5 +20,5 @@ class PermissionsConfig(AppConfig):
 
         for check in (check_backends, check_columns, check_user_model):
             register(once_settings_are_typed(check), Tags.security)
-        EXTENSION_TABLES.append(watched_tables)
+        EXTENSION_TABLES[self.name] = watched_tables
         signals.connect()

@@ -501,7 +501,7 @@ def test_prepared_transaction_is_noted(
     preparing: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that commits in two phases can change users, and the change is noted."""
-    monkeypatch.setattr("usercache.orm.journal.EXTENSION_TABLES", [])  # this database has none
+    monkeypatch.setattr("usercache.orm.journal.EXTENSION_TABLES", {})  # this database has none
     with isolate_apps("usercache"), preparing.schema_editor(atomic=False) as editor:
         model = make_model("Person")
         editor.create_model(PendingInvalidation)
