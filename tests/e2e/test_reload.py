@@ -64,6 +64,7 @@ def test_no_request_is_lost_while_workers_are_replaced(
         assert [future.result() for future in asking] == [[]] * CLIENTS
 
 
+@pytest.mark.long
 def test_a_worker_that_is_not_ready_takes_nobody_s_place(alice: User, tmp_path: Path) -> None:
     """Here for want of a migration; it does once that is applied. SIGTERM need not wait for it."""
     migrations = MigrationRecorder(connection)

@@ -208,6 +208,7 @@ def users(alice: User, bob: User) -> list[User]:
     return [alice, bob]
 
 
+@pytest.mark.long
 def test_primary_killed_under_load(redis: Replicated, users: list[User]) -> None:
     """No request fails or waits for two timeouts, and Redis serves again, nothing old."""
     primary = redis.primary_of(full_key(users[0].pk))
