@@ -7,8 +7,9 @@ only if a process listens. Two advisory locks of the database decide that, so th
 missed, and nothing stays behind of a process that was killed:
 
 - *listening* is held by each listener, shared, for the life of its session. The trigger tries
-  to take it alone: if it can't, somebody listens. It gives the lock back at once, by rolling back a
-  subtransaction, so that not even a statement that is cancelled there keeps it.
+  to take it alone: if it can't, somebody listens. It gives the lock back in the same expression,
+  within which PostgreSQL doesn't look for a cancellation. A session that kept it nevertheless would
+  only have others notify in vain, and no new listener, until it ends.
 - *changing* is held, shared, to the end of each transaction that found nobody listening: it commits
   without a notification. A new listener takes *listening* first, and then *changing* alone, for
   a moment: so it has waited for all such transactions. No transaction ever waits: one
@@ -109,20 +110,15 @@ CREATE_TELLING_FUNCTION: Final = f"""
 CREATE FUNCTION {{function}}() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-  is_listened_to boolean := true;
   added bigint;
   longest integer;
 BEGIN
+  IF current_setting('max_prepared_transactions') <> '0' THEN RETURN NULL; END IF;
+  IF pg_try_advisory_xact_lock_shared({LOCKS}, {CHANGING}) AND (
+    CASE WHEN pg_try_advisory_lock({LOCKS}, {LISTENING})
+      THEN pg_advisory_unlock({LOCKS}, {LISTENING}) ELSE false END
+  ) THEN RETURN NULL; END IF;
   SELECT count(*), max(octet_length(user_id)) INTO added, longest FROM new_rows;
-  IF added = 0 OR current_setting('max_prepared_transactions') <> '0' THEN RETURN NULL; END IF;
-  IF pg_try_advisory_xact_lock_shared({LOCKS}, {CHANGING}) THEN
-    BEGIN
-      is_listened_to := NOT pg_try_advisory_xact_lock({LOCKS}, {LISTENING});
-      RAISE EXCEPTION USING ERRCODE = 'UC001';
-    EXCEPTION WHEN SQLSTATE 'UC001' THEN NULL;
-    END;
-  END IF;
-  IF NOT is_listened_to THEN RETURN NULL; END IF;
   IF added > {{bulk_rows}} OR longest > {{longest_payload}} THEN
     PERFORM pg_notify('{{channel}}', '{{everybody}}');
   ELSE
