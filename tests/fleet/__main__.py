@@ -78,7 +78,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--reads",
         type=int,
         default=100_000,
-        help="go on with the calm one until there were so many (default: 100000)",
+        help="go on with the calm one until there were so many, of profiles and of permissions "
+        "(default: 100000)",
     )
     parser.add_argument(
         "--pooled", action="store_true", help="with a PgBouncer in front of PostgreSQL"

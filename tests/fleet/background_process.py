@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.fleet.memberships import Change
 from tests.servers.stack import PROJECT
 
 STOP_SECONDS = 60
@@ -19,20 +20,35 @@ django.setup()
 import sys
 from django.db import DatabaseError, close_old_connections
 from accounts.services import update_profile
-from usercache.users import (get_user_by_id)
+from accounts.models import User
+from django.contrib.auth.models import Group
+from usercache.users import get_user_by_id
+
+def look_up(pk):
+    return get_user_by_id(pk) is not None
+
+def write(pk, version):
+    update_profile(user_id=pk, changes={"bio": str(version)})
+    return True
+
+def membership(is_added, pk, group):
+    return change(User.objects.get(pk=pk).groups, is_added, group)
+
+def permission(is_added, pk, group):
+    return change(Group.objects.get(pk=group).permissions, is_added, pk)
+
+def change(related, is_added, pk):
+    (related.add if is_added else related.remove)(pk)
+    return True
 
 for line in sys.stdin:
-    pk, *version = map(int, line.split())
+    verb, *numbers = line.split()
     close_old_connections()
     try:
-        if version:
-            update_profile(user_id=pk, changes={"bio": str(version[0])})
-            done = True
-        else:
-            done = get_user_by_id(pk) is not None
+        is_done = globals()[verb](*map(int, numbers))
     except DatabaseError:
-        done = False
-    print("yes" if done else "no", flush=True)
+        is_done = False
+    print("yes" if is_done else "no", flush=True)
 """
 
 
@@ -48,11 +64,15 @@ class BackgroundProcess:
 
     def write(self, pk: int, version: int) -> bool:
         """Write a user's version, and say whether that is committed."""
-        return self._ask(f"{pk} {version}")
+        return self._ask(f"write {pk} {version}")
 
     def look_up(self, pk: int) -> bool:
         """Look a user up, and say whether there is one."""
-        return self._ask(f"{pk}")
+        return self._ask(f"look_up {pk}")
+
+    def change(self, change: Change) -> bool:
+        """Change a group, and return whether that is committed."""
+        return self._ask(f"{change.kind} {change.is_added:d} {change.pk} {change.group}")
 
     def __enter__(self) -> Self:
         """Start the process."""

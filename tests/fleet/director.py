@@ -10,6 +10,7 @@ from random import Random
 from tests.fleet.closer import Closer
 from tests.fleet.faults import heal
 from tests.fleet.fleet import Fleet
+from tests.fleet.granter import BackgroundGranter, OutsideGranter, PermissionReader
 from tests.fleet.openings import Openings
 from tests.fleet.outsider import Outsider
 from tests.fleet.reader import Reader
@@ -22,7 +23,8 @@ from tests.fleet.visitor import Visitor
 from tests.fleet.worker import Worker
 from tests.fleet.writer import BackgroundWriter, Owner
 
-READERS = 4
+READERS = 3
+PERMISSION_READERS = 2
 WRITERS = 3
 AFTER_SHARE = 0.3
 """How much of its time a scenario goes on after the recovery, at least."""
@@ -87,6 +89,9 @@ def _hire(state: RunState) -> list[Worker]:
         *(Reader(visitor()) for _ in range(READERS)),
         *(Owner(visitor(), busy[n::WRITERS]) for n in range(1, WRITERS)),
         BackgroundWriter(visitor(), busy[::WRITERS]),
+        *(PermissionReader(visitor()) for _ in range(PERMISSION_READERS)),
+        BackgroundGranter(visitor(), state.fleet.members),
+        OutsideGranter(visitor(), state.fleet.raw_members),
         Closer(visitor()),
         Outsider(visitor()),
     ]
@@ -97,7 +102,8 @@ def _is_past(seconds: float) -> bool:
 
 
 def _count_reads(workers: Sequence[Worker]) -> int:
-    return sum(worker.tally.reads for worker in workers)
+    tally = Tally.total(worker.tally for worker in workers)
+    return min(tally.reads, tally.permission_reads)
 
 
 def _wait(work: Sequence["Future[None]"], is_over: Callable[[], bool]) -> None:

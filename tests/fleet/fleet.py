@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from tests.fleet.background_process import BackgroundProcess
 from tests.fleet.environment import make_environment, migrate
 from tests.fleet.instance import Instance, redis_url
 from tests.fleet.ledger import Ledger
+from tests.fleet.memberships import Memberships
 from tests.fleet.processes import Relay, RestartablePostgreSQL
 from tests.fleet.users import Person, Users
 from tests.servers.pgbouncer import PgBouncer
@@ -21,6 +23,7 @@ INSTANCES = 4
 BUSY_USERS = 40
 QUIET_USERS = 10
 RAW_USERS = 10
+MEMBERS = 10
 
 
 class Fleet:
@@ -77,6 +80,10 @@ class Fleet:
         """They are only read, so that every server could answer without the database."""
         self.raw: list[Person] = []
         """They are written past the product."""
+        self.members: list[Person] = []
+        """Their permission is changed through the ORM."""
+        self.raw_members: list[Person] = []
+        """It is changed past the product."""
         self.pilots: list[Person] = []
         """One for each process, which shows that it works."""
         self._stack = ExitStack()
@@ -123,10 +130,14 @@ class Fleet:
             self.busy = users.create(BUSY_USERS)
             self.quiet = users.create(QUIET_USERS)
             self.raw = users.create(RAW_USERS)
+            self.members = users.create(MEMBERS)
+            self.raw_members = users.create(MEMBERS)
+            Memberships(users).create((*self.members, *self.raw_members))
             self.pilots = users.create(INSTANCES + 2)
         finally:
             users.close()
-        for person in (*self.busy, *self.quiet, *self.raw, *self.pilots):
+        groups = self.busy, self.quiet, self.raw, self.members, self.raw_members, self.pilots
+        for person in chain.from_iterable(groups):
             self.ledger.add(person.pk)
 
 

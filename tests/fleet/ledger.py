@@ -29,6 +29,10 @@ class Ledger:
         self._attempted[pk] += 1
         return self._attempted[pk]
 
+    def attempted(self, pk: int) -> int:
+        """Return the newest version that somebody tried to write, acknowledged or not."""
+        return self._attempted[pk]
+
     def acknowledge(self, pk: int, version: int) -> None:
         """Note that this version is committed, from now on."""
         if version > self.newest(pk):

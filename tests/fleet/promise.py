@@ -62,10 +62,11 @@ class Promise:
                 )
         for failure in tally.failures:
             yield f"failed: {failure}"
-        if tally.reads == 0 or tally.writes == 0:
-            yield "nobody read, or nobody wrote"
-        if result.visible_p99 is not None and result.visible_p99 > self.visible_seconds:
-            yield f"raw SQL took {result.visible_p99:.2f} s to be seen, at the 99th percentile"
+        if 0 in (tally.reads, tally.permission_reads, tally.writes):
+            yield "nobody read, nobody asked for a permission, or nobody wrote"
+        for seconds in (result.visible_p99, result.permission_visible_p99):
+            if seconds is not None and seconds > self.visible_seconds:
+                yield f"raw SQL took {seconds:.2f} s to be seen, at the 99th percentile"
 
     def _allowed(self, stale: Stale) -> float:
         if not stale.is_disturbed:

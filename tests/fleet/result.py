@@ -26,6 +26,11 @@ class Result:
         """Seconds until raw SQL was seen everywhere, at the 99th percentile."""
         return _percentile(self.tally.visibilities)
 
+    @property
+    def permission_visible_p99(self) -> float | None:
+        """The same, of groups and memberships."""
+        return _percentile(self.tally.permission_visibilities)
+
     def as_row(self) -> dict[str, Any]:
         """Name every value; times are in milliseconds unless the name says seconds."""
         tally = self.tally
@@ -37,6 +42,8 @@ class Result:
             "closings": tally.closings,
             **self._stale("read", "reads"),
             **self._stale("admission", "admissions"),
+            "permission_reads": tally.permission_reads,
+            **self._stale("permission", "permissions"),
             "failed": len(tally.failures),
             "database_away": tally.database_away,
             "killed": tally.killed,
@@ -45,6 +52,8 @@ class Result:
             "slowest_ms": _ms(max(tally.durations, default=None)),
             "raw_writes": len(tally.visibilities),
             "raw_p99_ms": _ms(self.visible_p99),
+            "raw_permission_writes": len(tally.permission_visibilities),
+            "raw_permission_p99_ms": _ms(self.permission_visible_p99),
             "recovery_seconds": self.recovery_seconds and round(self.recovery_seconds, 1),
         }
 

@@ -15,12 +15,15 @@ COLUMNS = {
     "let in": "stale_admissions",
     "for  ms": "stale_admissions_longest_ms",
     "cut off  ms": "stale_admissions_longest_cut_off_ms",
+    "has_perm": "permission_reads",
+    "stale ": "stale_permissions",
     "failed": "failed",
     "no db": "database_away",
     "killed": "killed",
     "p99 ms": "p99_ms",
     "slowest ms": "slowest_ms",
     "SQL ms": "raw_p99_ms",
+    "perm SQL ms": "raw_permission_p99_ms",
     "recovery s": "recovery_seconds",
 }
 
@@ -28,7 +31,7 @@ COLUMNS = {
 def format_table(runs: Sequence[Result]) -> str:
     """Return a line per scenario under a line of headings."""
     rows = [[_format_all(result.as_row()[name]) for name in COLUMNS.values()] for result in runs]
-    lines = [[heading.replace("  ", " ") for heading in COLUMNS], *rows]
+    lines = [[heading.replace("  ", " ").strip() for heading in COLUMNS], *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
     return "\n".join(
         "  ".join(

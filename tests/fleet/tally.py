@@ -10,7 +10,7 @@ class Stale(NamedTuple):
     """One answer that was older than what had been acknowledged before the question."""
 
     what: str
-    """read, or admission: a request was accepted after its account was closed."""
+    """read, permission, or admission: a request was accepted after its account was closed."""
     seconds: float
     is_disturbed: bool
     """Whether it was asked between the first fault and the recovery of every server."""
@@ -25,6 +25,7 @@ class Tally:
     reads: int = 0
     writes: int = 0
     closings: int = 0
+    permission_reads: int = 0
     stale: list[Stale] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """What was answered 5xx or not at all, without an excuse."""
@@ -35,6 +36,8 @@ class Tally:
     durations: "array[float]" = field(default_factory=lambda: array("d"))
     visibilities: list[float] = field(default_factory=list)
     """Seconds from the commit of raw SQL until every server showed it, in undisturbed times."""
+    permission_visibilities: list[float] = field(default_factory=list)
+    """The same, of changes of groups and memberships."""
 
     @classmethod
     def total(cls, tallies: Iterable[Self]) -> Self:
@@ -44,10 +47,12 @@ class Tally:
             total.reads += tally.reads
             total.writes += tally.writes
             total.closings += tally.closings
+            total.permission_reads += tally.permission_reads
             total.stale += tally.stale
             total.failures += tally.failures
             total.killed += tally.killed
             total.database_away += tally.database_away
             total.durations += tally.durations
             total.visibilities += tally.visibilities
+            total.permission_visibilities += tally.permission_visibilities
         return total

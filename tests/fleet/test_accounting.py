@@ -12,7 +12,7 @@ PROMISE = Promise(stale_seconds=1.0, cut_off_stale_seconds=5.0)
 
 
 def result(**fields: object) -> Result:
-    values: dict[str, object] = {"reads": 1, "writes": 1} | fields
+    values: dict[str, object] = {"reads": 1, "permission_reads": 1, "writes": 1} | fields
     return Result("calm", Tally(**values), 1.0, None)  # type: ignore[arg-type]  # by name
 
 
@@ -58,7 +58,14 @@ def test_stale_answers_are_allowed_for_a_while_and_only_during_a_fault(
 
 @pytest.mark.parametrize(
     "fields",
-    [{"failures": ["GET /: 500"]}, {"reads": 0}, {"writes": 0}, {"visibilities": [0.1, 1.1]}],
+    [
+        {"failures": ["GET /: 500"]},
+        {"reads": 0},
+        {"permission_reads": 0},
+        {"writes": 0},
+        {"visibilities": [0.1, 1.1]},
+        {"permission_visibilities": [0.1, 1.1]},
+    ],
 )
 def test_failures_idleness_and_slow_sql_break_every_promise(fields: dict[str, object]) -> None:
     """Whatever the scenario."""

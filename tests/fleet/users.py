@@ -1,7 +1,7 @@
 """The users in the database: made, written and read by SQL, past the product."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jwt
 import psycopg
@@ -41,16 +41,16 @@ class Users:
 
     def create(self, count: int) -> list[Person]:
         """Add users who need no password to close their account."""
-        return [Person(pk, self._mint(pk)) for (pk,) in self._execute(CREATE, count)]
+        return [Person(pk, self._mint(pk)) for (pk,) in self.execute(CREATE, count)]
 
     def read_version(self, pk: int) -> int:
         """Return what is committed, once the present writer of this row has finished."""
-        [(bio,)] = self._execute(READ, pk)
+        [(bio,)] = self.execute(READ, pk)
         return int(bio)
 
     def write_version(self, pk: int, version: int) -> None:
         """Write and commit as a service that knows of no cache."""
-        self._execute(WRITE, str(version), pk)
+        self.execute(WRITE, str(version), pk)
 
     def close(self) -> None:
         """Disconnect; the next use connects again."""
@@ -58,7 +58,12 @@ class Users:
             self._connection.close()
             self._connection = None
 
-    def _execute(self, statement: str, *parameters: object) -> list[tuple[int]]:
+    def execute(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Execute a statement, which commits, and return its rows.
+
+        Raises:
+            psycopg.OperationalError: PostgreSQL is away, or takes no writes.
+        """
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(
