@@ -86,6 +86,13 @@ class OutOfScope(PermissionDenied):
     default_code = "out_of_scope"
 
 
+class RecentLoginRequired(PermissionDenied):
+    """The account has no password to ask for, and the log-in was too long ago."""
+
+    default_detail = "Log in again, and then repeat this within a few minutes."
+    default_code = "recent_login_required"
+
+
 class RequestTooLarge(APIException):
     """The body is larger than this endpoint reads."""
 

@@ -37,6 +37,18 @@ class PasswordField(serializers.CharField):
         )
 
 
+class ProofField(PasswordField):
+    """One's own password, once more; see Note [Proof]."""
+
+    def __init__(self) -> None:
+        """Let it be absent: whether the account has one is not for a serializer to know."""
+        super().__init__(
+            required=False,
+            allow_null=True,
+            help_text="Needed where the account has one; without, log in a few minutes before.",
+        )
+
+
 class RegistrationSerializer(StrictSerializer):
     """The body of `POST /auth/register`."""
 
@@ -88,7 +100,7 @@ class EmailChangeSerializer(StrictSerializer):
     """The body of `POST /auth/change-email`."""
 
     new_email = ModelText("email", help_text="Kept in lower case.")
-    password = PasswordField()
+    password = ProofField()
 
 
 class RefreshTokenSerializer(StrictSerializer):
@@ -121,7 +133,7 @@ class PasswordChangeSerializer(StrictSerializer):
     """The body of `POST /auth/change-password`."""
 
     # `user` in the context is the caller.
-    current_password = PasswordField()
+    current_password = ProofField()
     new_password = PasswordField(help_text="At least 8 characters.")
 
     def validate_new_password(self, value: str) -> str:
@@ -131,9 +143,9 @@ class PasswordChangeSerializer(StrictSerializer):
 
 
 class AccountClosingSerializer(StrictSerializer):
-    """The body of `DELETE /auth/account`; the password is needed where the account has one."""
+    """The body of `DELETE /auth/account`."""
 
-    password = PasswordField(required=False, allow_null=True)
+    password = ProofField()
 
 
 class DirectoryQuerySerializer(QuerySerializer):

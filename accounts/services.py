@@ -6,9 +6,9 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from uuid import UUID
 
 from django.contrib.auth import authenticate
-from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest
@@ -25,6 +25,7 @@ from accounts.identifiers import (
 )
 from accounts.login_steps import LOGIN_STEPS
 from accounts.models import User
+from accounts.proof import check_proof
 from accounts.recovery import ask_for_confirmation
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
@@ -133,41 +134,34 @@ def set_avatar(*, user_id: int, content: bytes) -> User:
 
 
 def change_password(
-    *, user_id: int, current_password: str, new_password: str, device: Device = UNKNOWN_DEVICE
+    *,
+    user_id: int,
+    new_password: str,
+    current_password: str | None = None,
+    session_id: UUID | None = None,
+    device: Device = UNKNOWN_DEVICE,
 ) -> TokenPair:
     """Set a new password, end every token made before, and log in again.
 
-    Raises: ValidationError on `current_password` if it is wrong; AccountGone.
+    Raises: ValidationError on `current_password` if it is wrong; RecentLoginRequired, AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
-        check_password(user, current_password, field="current_password")
+        check_proof(user, current_password, session_id, field="current_password")
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
 
 
-def close_account(*, user_id: int, password: str | None) -> None:
+def close_account(
+    *, user_id: int, password: str | None = None, session_id: UUID | None = None
+) -> None:
     """Deactivate a user at their own wish.
 
-    Raises: ValidationError on `password` if the account has one and it is missing or wrong;
-    AccountGone.
+    Raises: ValidationError on `password`; RecentLoginRequired, AccountGone.
     """
     with transaction.atomic():
-        user = load_active_user(user_id)
-        if user.has_usable_password():
-            check_password(user, password)
+        check_proof(load_active_user(user_id), password, session_id)
         deactivate_user(user_id=user_id)
-
-
-def check_password_of(*, user_id: int, password: str) -> None:
-    """Check that it is the user's password.
-
-    Raises: ValidationError on `password`; AccountGone.
-    """
-    user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None:
-        raise AccountGone
-    check_password(user, password)
 
 
 def load_active_user(user_id: int) -> User:
@@ -179,14 +173,3 @@ def load_active_user(user_id: int) -> User:
     if user is None:
         raise AccountGone
     return user
-
-
-def check_password(user: User, password: str | None, *, field: str = "password") -> None:
-    """Check that it is the user's password.
-
-    Raises: ValidationError on `field` if it is missing or wrong.
-    """
-    if not password:
-        raise ValidationError({field: ValidationError("Enter your password.", code="required")})
-    if not user.check_password(password):
-        raise ValidationError({field: ValidationError("This password is wrong.", code="invalid")})

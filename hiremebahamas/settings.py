@@ -212,6 +212,8 @@ AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
 # A session ends so long after its last refresh, and so long after its log-in.
 AUTH_SESSION_IDLE_SECONDS = read_int("AUTH_SESSION_IDLE_SECONDS", 14 * DAY_SECONDS, low=1)
 AUTH_SESSION_LONGEST_SECONDS = read_int("AUTH_SESSION_LONGEST_SECONDS", 90 * DAY_SECONDS, low=1)
+# A user without a password proves who they are by a log-in that isn't longer ago.
+AUTH_RECENT_LOGIN_SECONDS = read_int("AUTH_RECENT_LOGIN_SECONDS", 600, low=60, high=3600)
 # An API key lives no longer than this.
 AUTH_API_KEY_LONGEST_DAYS = read_int("AUTH_API_KEY_LONGEST_DAYS", 365, low=1, high=3650)
 # Events of the security log are kept so long.

@@ -12,7 +12,7 @@ from accounts.api_keys.serializers import (
 )
 from accounts.schema.operations import Answer, Body, Parameters, operation
 from accounts.schema.people import PASSWORD
-from accounts.schema.refusals import BUSY, NO_SUCH_KEY, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import BUSY, NO_PROOF, NO_SUCH_KEY, TOO_MANY_ATTEMPTS
 
 TAG: Final = "API keys"
 KEY: Final[dict[str, Any]] = {
@@ -57,6 +57,7 @@ CREATE_KEY: Final = operation(
     "Make a key with which a program signs in as oneself, by `Authorization: Api-Key …`. The "
     "answer shows it once. A new password and a log-out everywhere end every key, and a message "
     "tells of each new one. A key can't make keys, nor manage the account.",
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

@@ -4,6 +4,7 @@ import hmac
 from datetime import timedelta
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -17,9 +18,10 @@ from accounts.api_keys.models import ApiKey
 from accounts.background import BackgroundTasks
 from accounts.models import User
 from accounts.notices import KEY_CREATED, KEY_REVOKED, notify
+from accounts.proof import check_proof
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import check_password, load_active_user
+from accounts.services import load_active_user
 
 MAX_KEYS: Final = 20
 """Of one user. Their ids are in each cached record: 340 bytes."""
@@ -27,16 +29,23 @@ USES: Final = BackgroundTasks("api-keys", "The use of an API key can't be noted"
 
 
 def create_key(
-    *, user_id: int, password: str, name: str, scope: str, expires_in_days: int
+    *,
+    user_id: int,
+    name: str,
+    scope: str,
+    expires_in_days: int,
+    password: str | None = None,
+    session_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key and tell the user by mail; return its row, and the key itself, for once.
 
-    Raises: ValidationError if the password is wrong or there are too many keys; AccountGone.
+    Raises: ValidationError if the password is wrong or there are too many keys;
+    RecentLoginRequired, AccountGone.
     """
     now, new = timezone.now(), make_key()
     with transaction.atomic():
         user = load_active_user(user_id)
-        check_password(user, password)
+        check_proof(user, password, session_id)
         keys = ApiKey.objects.filter(user=user)
         keys.exclude(pk__in=list_keys(user_id=user_id).values("pk")).delete()
         if keys.count() >= MAX_KEYS:

@@ -10,7 +10,7 @@ from accounts.api_keys import schema
 from accounts.api_keys.serializers import KeyListSerializer, KeyRequestSerializer, KeySerializer
 from accounts.api_keys.services import create_key, list_keys, revoke_key
 from accounts.limits import check_limit
-from accounts.viewer import get_viewer
+from accounts.viewer import get_session_id, get_viewer
 from accounts.workload import slow_work
 
 
@@ -31,7 +31,9 @@ class KeysView(APIView):
         user_id = get_viewer(request).pk
         with slow_work():
             check_limit(request, "password", account=user_id)
-            row, key = create_key(user_id=user_id, **body.validated_data)
+            row, key = create_key(
+                user_id=user_id, session_id=get_session_id(request), **body.validated_data
+            )
         answer = {"key": key, **KeySerializer(row).data}
         return Response(answer, status=status.HTTP_201_CREATED)
 

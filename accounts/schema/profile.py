@@ -6,7 +6,13 @@ from typing import Final
 from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
 from accounts.schema.operations import FORM, Answer, Body, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import BUSY, NOT_STORED, OUT_OF_SCOPE, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import (
+    BUSY,
+    NO_PROOF,
+    NOT_STORED,
+    OUT_OF_SCOPE,
+    TOO_MANY_ATTEMPTS,
+)
 from accounts.serializers import (
     AccountClosingSerializer,
     AvatarUploadSerializer,
@@ -76,7 +82,9 @@ CHANGE_PASSWORD: Final = operation(
     "change_password",
     TAG,
     "Change one's password",
-    "Every older token dies, everywhere; a new pair comes back.",
+    "Every older token dies, everywhere; a new pair comes back. An account without a password gets "
+    "its first.",
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(
@@ -91,8 +99,8 @@ CLOSE_ACCOUNT: Final = operation(
     "close_account",
     TAG,
     "Close one's account",
-    "Deactivate the account; every token dies at once. The password is needed where the "
-    "account has one.",
+    "Deactivate the account; every token dies at once.",
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

@@ -7,7 +7,7 @@ from accounts.mail_tokens import INVALID
 from accounts.representations import DetailSerializer
 from accounts.schema.operations import Answer, Body, operation
 from accounts.schema.people import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
-from accounts.schema.refusals import BUSY, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
 from accounts.serializers import (
     EmailChangeSerializer,
     EmailSerializer,
@@ -66,6 +66,7 @@ CHANGE_EMAIL: Final = operation(
     "Change one's email",
     "Mail a token to the new address, unless an account has it. Nothing changes until the token "
     "comes back; the former address is told then.",
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

@@ -16,6 +16,7 @@ from accounts.errors import (
     InvalidCredentials,
     InvalidRefreshToken,
     OutOfScope,
+    RecentLoginRequired,
     RequestTooLarge,
     SecondFactorRequired,
     SecondFactorSetUpRequired,
@@ -110,6 +111,11 @@ UNAUTHENTICATED_OR_KEY: Final = refuse(
     from_error(InvalidApiKey),
 )
 OUT_OF_SCOPE: Final = refuse(403, "The API key may only read.", from_error(OutOfScope))
+NO_PROOF: Final = refuse(
+    403,
+    "The account has no password, and the log-in was too long ago.",
+    from_error(RecentLoginRequired),
+)
 NO_SUCH_KEY: Final = refuse(
     404, "No such API key of one's own.", Refusal("not_found", "There is no such API key.")
 )

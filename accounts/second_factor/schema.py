@@ -9,7 +9,7 @@ from accounts.converters import UserIdConverter
 from accounts.representations import LoginSerializer
 from accounts.schema.operations import Answer, Body, Parameters, operation
 from accounts.schema.people import CHALLENGE, EMAIL, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import BUSY, TOO_MANY_ATTEMPTS, Refusal, from_error, refuse
+from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS, Refusal, from_error, refuse
 from accounts.second_factor.codes import format_uri
 from accounts.second_factor.errors import (
     ChallengeNotValid,
@@ -139,6 +139,7 @@ BEGIN_SET_UP: Final = operation(
     "Make a secret, for any authenticator app (TOTP). Log-ins ask for it once a code of the app "
     "has come back, within 15 minutes.",
     IS_ON,
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(
@@ -164,6 +165,7 @@ RENEW_CODES: Final = operation(
     "Replace one's recovery codes",
     "Return ten new ones; the old ones are worth nothing.",
     IS_OFF,
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=PROOF,
@@ -176,6 +178,7 @@ TURN_OFF: Final = operation(
     "Turn one's second factor off",
     "Remove the authenticator app and the recovery codes. The user is told by mail.",
     IS_OFF,
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=PROOF,
@@ -223,6 +226,7 @@ BEGIN_PASSKEY: Final = operation(
     "Return what `navigator.credentials.create()` needs to know. A passkey stands in for the "
     "authenticator app's code, so that there must be an app.",
     IS_OFF,
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=PROOF,
@@ -250,6 +254,7 @@ REMOVE_PASSKEY: Final = operation(
     "Remove a passkey",
     "Remove one of one's own. The user is told by mail.",
     NO_SUCH_PASSKEY,
+    NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

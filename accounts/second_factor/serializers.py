@@ -13,7 +13,7 @@ from accounts.second_factor.passkeys import (
     parse_authentication,
     parse_registration,
 )
-from accounts.serializers import PasswordField
+from accounts.serializers import ProofField
 from accounts.shared_fields import SharedFields
 from accounts.strict import StrictSerializer
 from accounts.visible_text import validate_visible
@@ -67,7 +67,7 @@ class OptionsField(serializers.DictField):
 class PasswordSerializer(StrictSerializer):
     """The body of `POST /auth/second-factor/app`."""
 
-    password = PasswordField()
+    password = ProofField()
 
 
 class CodeSerializer(StrictSerializer):
@@ -79,7 +79,7 @@ class CodeSerializer(StrictSerializer):
 class PasswordAndCodeSerializer(CodeSerializer):
     """The body of what changes a factor that is on."""
 
-    password = PasswordField()
+    password = ProofField()
 
 
 class ChallengeSerializer(StrictSerializer):

@@ -37,10 +37,9 @@ from accounts.second_factor.services import (
     renew_recovery_codes,
     turn_off,
 )
-from accounts.services import check_password_of
 from accounts.viewer import get_viewer
+from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView, describe_login
-from accounts.workload import slow_work
 
 
 class SecondFactorView(APIView):
@@ -54,7 +53,7 @@ class SecondFactorView(APIView):
     @schema.TURN_OFF
     def delete(self, request: Request) -> Response:
         """Remove one's authenticator app and recovery codes."""
-        code = _check_password_and_limit(request)
+        code = _ask_for_proof_and_limit(request)
         turn_off(user_id=get_viewer(request).pk, code=code)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -67,7 +66,7 @@ class SetUpView(APIView):
         """Return a new secret, which counts once it is confirmed."""
         body = PasswordSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        _check_password(request, body.validated_data["password"])
+        ask_for_proof(request, body.validated_data.get("password"))
         return Response(begin_set_up(user_id=get_viewer(request).pk)._asdict())
 
 
@@ -91,7 +90,7 @@ class RecoveryCodesView(APIView):
     @schema.RENEW_CODES
     def post(self, request: Request) -> Response:
         """Return new recovery codes in place of the old ones."""
-        code = _check_password_and_limit(request)
+        code = _ask_for_proof_and_limit(request)
         codes = renew_recovery_codes(user_id=get_viewer(request).pk, code=code)
         return Response({"recovery_codes": codes})
 
@@ -130,7 +129,7 @@ class PasskeyOptionsView(APIView):
     @schema.BEGIN_PASSKEY
     def post(self, request: Request) -> Response:
         """Return what a browser needs to know to make a passkey."""
-        code = _check_password_and_limit(request)
+        code = _ask_for_proof_and_limit(request)
         begun = begin_passkey(user_id=get_viewer(request).pk, code=code)
         return Response(begun._asdict())
 
@@ -157,7 +156,7 @@ class PasskeyView(APIView):
         """Remove one of one's own passkeys."""
         body = PasswordSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        _check_password(request, body.validated_data["password"])
+        ask_for_proof(request, body.validated_data.get("password"))
         if not remove_passkey(user_id=get_viewer(request).pk, passkey_id=passkey_id):
             raise NotFound("There is no such passkey.")
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -189,18 +188,11 @@ class LoginPasskeyView(OpenView):
         return Response(describe_login(login.user, login.tokens))
 
 
-def _check_password(request: Request, password: str) -> None:
-    user_id = get_viewer(request).pk
-    with slow_work():
-        check_limit(request, "password", account=user_id)
-        check_password_of(user_id=user_id, password=password)
-
-
-def _check_password_and_limit(request: Request) -> str:
-    # The code, which isn't looked at before the password was right.
+def _ask_for_proof_and_limit(request: Request) -> str:
+    # The code, which isn't looked at before the proof was good.
     body = PasswordAndCodeSerializer(data=request.data)
     body.is_valid(raise_exception=True)
-    _check_password(request, body.validated_data["password"])
+    ask_for_proof(request, body.validated_data.get("password"))
     check_limit(request, LIMIT, account=get_viewer(request).pk)
     code: str = body.validated_data["code"]
     return code

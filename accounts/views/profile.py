@@ -19,7 +19,7 @@ from accounts.serializers import (
     ProfileChangesSerializer,
 )
 from accounts.services import change_password, close_account, set_avatar, update_profile
-from accounts.viewer import get_viewer
+from accounts.viewer import get_session_id, get_viewer
 from accounts.workload import slow_work
 
 
@@ -72,7 +72,10 @@ class PasswordView(APIView):
         with slow_work():
             check_limit(request, "password", account=get_viewer(request).pk)
             tokens = change_password(
-                user_id=get_viewer(request).pk, device=get_device(request), **body.validated_data
+                user_id=get_viewer(request).pk,
+                session_id=get_session_id(request),
+                device=get_device(request),
+                **body.validated_data,
             )
         return Response(TokenPairSerializer(tokens).data)
 
@@ -85,8 +88,10 @@ class AccountView(APIView):
         """Deactivate one's account; every token dies."""
         body = AccountClosingSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user_id, password = get_viewer(request).pk, body.validated_data.get("password")
+        user_id = get_viewer(request).pk
         with slow_work():
             check_limit(request, "password", account=user_id)
-            close_account(user_id=user_id, password=password)
+            close_account(
+                user_id=user_id, session_id=get_session_id(request), **body.validated_data
+            )
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -19,8 +19,8 @@ from accounts.serializers import (
     MailTokenSerializer,
     PasswordResetSerializer,
 )
-from accounts.services import check_password_of
 from accounts.viewer import get_viewer
+from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView
 from accounts.workload import slow_work
 
@@ -73,12 +73,10 @@ class EmailChangeView(APIView):
         """Mail a token to the new address; the answer is the same if somebody has it."""
         body = EmailChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user_id, new_email = get_viewer(request).pk, body.validated_data["new_email"]
-        with slow_work():
-            check_limit(request, "password", account=user_id)
-            check_password_of(user_id=user_id, password=body.validated_data["password"])
+        new_email = body.validated_data["new_email"]
+        ask_for_proof(request, body.validated_data.get("password"))
         check_limit(request, "mail", account=new_email)
-        ask_for_confirmation(user_id=user_id, new_email=new_email)
+        ask_for_confirmation(user_id=get_viewer(request).pk, new_email=new_email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 
 

@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
 from accounts.sessions import start_session
-from tests.cast import PASSWORD, Cast, client_of
+from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -33,9 +33,3 @@ def test_password_is_asked_for(as_alice: APIClient, body: dict[str, str] | None)
     assert response.status_code == 400
     assert set(response.json()) == {"password"}
     assert as_alice.get("/auth/verify").status_code == 200
-
-
-def test_account_without_password_needs_none(cast: Cast) -> None:
-    """Such as one that an admin has imported."""
-    eve = cast.make("eve", password="!unusable")
-    assert client_of(eve).delete("/auth/account").status_code == 204

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyotp
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import OperationalError
 from django.db.models import F
 from pytest_django import Settings
@@ -83,6 +84,18 @@ SLOW = (
     *("begin_passkey", "remove_passkey"),
 )
 PROOF = {"password": PASSWORD, "code": "x"}
+PROVEN = {
+    "change_password": {"new_password": NEW_PASSWORD},
+    "close_account": {},
+    "change_email": {"new_email": "grace.albury@example.com"},
+    "create_api_key": {"name": "Payroll export"},
+    "set_up_second_factor": {},
+    "renew_recovery_codes": {"code": "x"},
+    "turn_off_second_factor": {"code": "x"},
+    "begin_passkey": {"code": "x"},
+    "remove_passkey": {},
+}
+"""What asks for the password, without it."""
 
 # The operation, the status, the body.
 Answer = tuple[str, int, str]
@@ -194,6 +207,16 @@ def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> I
         yield offender.offend(name, body)
 
 
+def offend_without_password(offender: Offender) -> Iterator[Answer]:
+    """Prove nothing, of an account that has no password."""
+    rows = User.objects.filter(email="alice@example.com")
+    password = rows.get().password
+    rows.update(password=make_password(None))
+    for name, body in PROVEN.items():
+        yield offender.offend(name, body)
+    rows.update(password=password)
+
+
 def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[Answer]:
     """Come without a good access token wherever one is wanted."""
     for operation in GUARDED:
@@ -261,6 +284,7 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
     answers = {
         *offend_everywhere(offender),
         *offend_alone(offender, alice),
+        *offend_without_password(offender),
         *offend_in_two_steps(offender, alice, settings),
         *offend_with_bad_tokens(
             offender, ["x", revoked, token_of(charlie), nobody, pair.access_token]
