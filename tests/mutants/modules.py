@@ -27,7 +27,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_backend_choice.py",
         "tests/usercache/test_serving.py",
     ),
-    "usercache/versions.py": ("tests/accounts/test_user_versions.py",),
+    "usercache/versions/__init__.py": ("tests/accounts/test_user_versions.py",),
     "usercache/waiting.py": ("tests/usercache/test_lookup.py",),
     "usercache/orm/writes.py": (
         "tests/usercache/orm/test_writes.py",

@@ -29,10 +29,10 @@ from django.db import close_old_connections
 from rest_framework.exceptions import APIException, AuthenticationFailed
 
 from usercache.auth.jwt import find_authentication
-from usercache.auth.versions import HEADER as VERSION_HEADER
-from usercache.auth.versions import RETRY_SECONDS, read_version
 from usercache.conf import conf
 from usercache.versions import version_of
+from usercache.versions.header import HEADER as VERSION_HEADER
+from usercache.versions.header import RETRY_SECONDS, read_version
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

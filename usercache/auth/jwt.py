@@ -15,12 +15,12 @@ from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from usercache.auth.verified_tokens import get_verified_tokens
-from usercache.auth.versions import VersionNotFound, read_version
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.instances.columns import fingerprints_of
 from usercache.users import get_user_by
 from usercache.versions import VersionNotFoundError, get_user_at_version, version_of
+from usercache.versions.header import VersionNotFound, read_version
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
