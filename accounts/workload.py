@@ -17,7 +17,7 @@ from accounts.errors import Busy
 
 
 class Workload:
-    """Counts who is inside; `with workload.slow_work(): …`."""
+    """Counts the requests inside; `with workload.slow_work(): …`."""
 
     def __init__(self) -> None:
         """Start with nobody inside."""

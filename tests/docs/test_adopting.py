@@ -29,7 +29,7 @@ USERS: Final = 40
 RUN_SECONDS: Final = 120
 DOCTOR: Final = "usercache_doctor"
 WELL_OR_LACKING: Final = (0, 1)
-"""Exit codes of a doctor who finds nothing that doesn't work."""
+"""Exit codes of the doctor if everything works."""
 SIGN_UP: Final = (
     "from django.contrib.auth.models import User\n"
     f"User.objects.bulk_create(User(username=f'user{{n}}') for n in range({USERS}))"

@@ -67,7 +67,7 @@ class NginxServer(Server):
             raise ServerUnavailableError("No nginx to test with: apt-get install nginx-light.")
         text = self._configuration.replace("PORT", str(self.port))
         configuration = self.directory / "nginx.conf"
-        # Its workers would be nobody, who may not read what belongs to root.
+        # Its workers would run as `nobody`, without the right to read root's files.
         user = "user root;" if os.geteuid() == 0 else ""
         configuration.write_text(
             FRAME.format(user=user, directory=self.directory, configuration=text)

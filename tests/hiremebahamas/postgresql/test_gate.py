@@ -1,4 +1,4 @@
-"""Who may wait for PostgreSQL, for how long, and who is refused."""
+"""Which threads wait for PostgreSQL, for how long, and which are refused."""
 
 import threading
 from collections.abc import Iterator

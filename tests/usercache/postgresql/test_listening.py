@@ -283,7 +283,7 @@ def test_write_in_an_older_snapshot_notifies(
 def test_writer_never_waits_for_a_listener(
     alice: User, bob: User, open_session: OpenSession
 ) -> None:
-    """One that is waiting for another writer: who comes now notifies, and goes on."""
+    """One that is waiting for another writer: a transaction now notifies, and doesn't wait."""
     stop_listening()
     first, second = open_session(), open_session()
     first.execute(RENAME, ["first", alice.pk])

@@ -76,7 +76,7 @@ def _installed_again() -> Iterator[None]:
 
 @pytest.fixture
 def _other_role(alice: User) -> Iterator[None]:
-    """Be somebody who may change users, and nothing else."""
+    """Use a role that has the right to change users, and no other right."""
     noted()
     execute(f"CREATE ROLE {ROLE}")
     execute(f"GRANT SELECT, UPDATE, DELETE ON users TO {ROLE}")
