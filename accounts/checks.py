@@ -4,8 +4,10 @@ from collections.abc import Collection
 from typing import Any, Final, cast
 
 from django.conf import settings
+from django.contrib.auth.password_validation import get_password_validators
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.models import Q
 from rest_framework_simplejwt.settings import api_settings
@@ -13,11 +15,17 @@ from rest_framework_simplejwt.settings import api_settings
 from accounts.limits import SCOPES
 from accounts.mailer import TOKEN
 from accounts.models import User
+from accounts.password_validators import (
+    LeakedPasswordValidator,
+    LengthValidator,
+    OwnWordsValidator,
+)
 
 LONGEST_GRACE_SECONDS: Final = 60.0
 """As long as a stolen token could be used beside its owner's without either noticing."""
 
 SILENT_BACKENDS: Final = {f"django.core.mail.backends.{name}" for name in ("dummy", "console")}
+PASSWORD_VALIDATORS: Final = (LengthValidator, LeakedPasswordValidator, OwnWordsValidator)
 NAMED_USERS: Final = 10
 """So many ids are in a message."""
 # What can have another normal form than itself: the rest need not be looked at one by one.
@@ -98,6 +106,23 @@ def check_session_lifetimes(**_kwargs: Any) -> list[CheckMessage]:
             "lives, and the second to no less than the first.",
             id="accounts.E006",
         )
+    ]
+
+
+def check_password_validators(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that weak passwords are refused (E008)."""
+    try:
+        found = get_password_validators(cast(Any, settings.AUTH_PASSWORD_VALIDATORS))
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="accounts.E008")]
+    return [
+        Error(
+            f"AUTH_PASSWORD_VALIDATORS has no {wanted.__name__}, nor a subclass of it.",
+            hint=f"Add {wanted.__module__}.{wanted.__name__}.",
+            id="accounts.E008",
+        )
+        for wanted in PASSWORD_VALIDATORS
+        if not any(isinstance(validator, wanted) for validator in found)
     ]
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.password_validation import validate_password
 
 from usercache.orm.querysets import CachedUserQuerySet
 
@@ -24,7 +25,13 @@ class UserManager(CachedUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Add an admin with every permission, as `manage.py createsuperuser` does."""
+        """Add an admin with every permission, as `manage.py createsuperuser` does.
+
+        Raises: ValidationError on a weak password: that command asks about one that is typed, and
+        takes one of the environment as it is.
+        """
+        if password is not None:
+            validate_password(password, self.model(email=email, **fields))
         return self.create_user(
             email, password, **{"is_admin": True, "is_superuser": True, **fields}
         )

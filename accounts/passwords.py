@@ -5,6 +5,11 @@ NFKC, which would make one of characters that look different.
 """
 
 import unicodedata
+from typing import Final
+
+PASSWORD_MIN_LENGTH: Final = 8
+PASSWORD_MAX_LENGTH: Final = 128
+"""More than is ever typed; each character is hashed, and none cut off."""
 
 SPACE_CATEGORY = "Zs"
 

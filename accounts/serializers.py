@@ -9,10 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.models import User
+from accounts.passwords import PASSWORD_MAX_LENGTH
 from accounts.strict import ModelText, QuerySerializer, StrictSerializer
 
-# More than is ever typed; each character is hashed.
-PASSWORD_MAX_LENGTH = 128
 REFRESH_TOKEN_MAX_LENGTH = 2048
 MAIL_TOKEN_MAX_LENGTH = 1024
 SEARCH_MAX_LENGTH = 100
@@ -62,7 +61,7 @@ class RegistrationSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse passwords that are weak, or made from the rest of the form."""
-        names = ("email", "username", "first_name", "last_name")
+        names = ("email", "username", "first_name", "last_name", "phone")
         candidate = User(**{name: attrs[name] for name in names if name in attrs})
         try:
             validate_password(attrs["password"], candidate)

@@ -199,13 +199,19 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "accounts.password_validators.LengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "accounts.password_validators.LeakedPasswordValidator"},
+    {
+        "NAME": "accounts.password_validators.OwnWordsValidator",
+        "OPTIONS": {
+            "words": (
+                *("hiremebahamas", "hireme", "bahamas"),
+                *env.list("AUTH_PASSWORD_WORDS", default=[]),
+            ),
+            "hosts": ALLOWED_HOSTS,
+        },
+    },
 ]
 # Two tabs that refresh the same token within this time both get its one successor.
 AUTH_REFRESH_GRACE_SECONDS = read_float("AUTH_REFRESH_GRACE_SECONDS", 5.0)
