@@ -52,15 +52,19 @@ def sign_in(request: HttpRequest | Request, text: bytes) -> tuple[User, Key]:
         raise InvalidApiKey
     key = known.key
     user = get_user_by_id(key.user_id)
-    if (
-        not isinstance(user, User)
-        or not user.is_active
-        or user.token_version != key.token_version
-        or key.id not in user.live_keys.split()
-    ):
+    if not isinstance(user, User) or not is_good(key, user):
         raise InvalidApiKey
     note_use(known)
     return user, key
+
+
+def is_good(key: Key, user: User) -> bool:
+    """Return whether a key that hasn't expired still signs its user in, as they are now."""
+    return (
+        user.is_active
+        and user.token_version == key.token_version
+        and key.id in user.live_keys.split()
+    )
 
 
 def find_forwarded_user(environ: "WSGIEnvironment") -> User | None:

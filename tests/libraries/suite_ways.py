@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, cast
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.models import User
@@ -22,9 +22,11 @@ from tests.libraries import urls
 from tests.usercache.l1 import bring_l1
 from tests.waiting import WAIT_SECONDS
 from usercache.auth import asgi
+from usercache.auth.asgi_sockets import UNAUTHORIZED
 from usercache.auth.authtoken import CachedTokenAuthentication
 from usercache.auth.jwt import CachedJWTAuthentication
-from usercache.users import get_user_by_id
+from usercache.auth.open_sockets import SOCKETS
+from usercache.users import get_user_by_id, invalidate_user
 
 # No types there.
 ApplicationCommunicator: Any = import_module("asgiref.testing").ApplicationCommunicator
@@ -200,6 +202,31 @@ def test_changed_user_is_seen_at_once(way: Way, alice: User) -> None:
 def test_forged_credentials(way: Way, header: str, value: str) -> None:
     """Nobody is let in by anything else."""
     assert name_of(way, [(header.encode(), value.encode("latin-1"))]) is None
+
+
+def test_socket_of_channels_is_closed(alice: User) -> None:
+    """Within a second of a deactivation; the consumer hears of it, and may clean up."""
+
+    async def talk() -> Any:
+        scope = {"type": "websocket", "path": "/", "headers": by_access_token(alice)}
+        application = ApplicationCommunicator(urls.echo_socket, scope)
+        await application.send_input({"type": "websocket.connect"})
+        assert (await application.receive_output(WAIT_SECONDS))["type"] == "websocket.accept"
+        await application.send_input({"type": "websocket.receive", "text": "Hello."})
+        assert (await application.receive_output(WAIT_SECONDS))["text"] == "Hello."
+        await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
+        await invalidate(alice.pk)
+        answer = await application.receive_output(WAIT_SECONDS)
+        await application.wait(WAIT_SECONDS)
+        return answer
+
+    invalidate = sync_to_async(invalidate_user)  # the stock user's update() announces nothing
+    try:
+        assert async_to_sync(talk)()["code"] == UNAUTHORIZED
+        assert urls.Echo.ended == ["alice"]
+    finally:
+        SOCKETS.end()
+        SOCKETS.reset()
 
 
 def test_session_of_an_earlier_password(alice: User) -> None:

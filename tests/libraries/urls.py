@@ -1,7 +1,8 @@
 """A view for each way to sign in; each answers with the user's first name, or 401."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.sessions import CookieMiddleware, SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -13,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from usercache.auth.asgi import authenticate
+from usercache.auth.asgi_sockets import CachedTokenMiddleware
 from usercache.auth.authtoken import CachedTokenAuthentication
-from usercache.auth.channels import CachedSessionMiddleware, CachedTokenMiddleware
+from usercache.auth.channels import CachedSessionMiddleware
 from usercache.auth.jwt import CachedJWTAuthentication
 from usercache.auth.knox import CachedKnoxAuthentication
 from usercache.auth.ninja import AsyncCachedBearer, CachedBearer
@@ -65,11 +67,25 @@ async def consume(scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "websocket.send", "text": name})
 
 
-_by_token: Any = CachedTokenMiddleware  # Channels has no types
+class Echo(AsyncWebsocketConsumer):
+    """Answer each text with itself, and note whose connection has ended."""
+
+    ended: ClassVar[list[str]] = []
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        send: Any = self.send  # Channels has no types
+        await send(text_data=text_data)
+
+    async def disconnect(self, code: int) -> None:
+        self.ended.append(self.scope["user"].username)
+
+
+_echo: Any = Echo
 _by_session: Any = CachedSessionMiddleware
 _with_cookies: Any = CookieMiddleware
 _with_sessions: Any = SessionMiddleware
-token_socket = _by_token(consume)
+token_socket = CachedTokenMiddleware(consume)
+echo_socket = CachedTokenMiddleware(_echo.as_asgi())
 session_socket = _with_cookies(_with_sessions(_by_session(consume)))
 
 urlpatterns = [

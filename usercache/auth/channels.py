@@ -1,28 +1,11 @@
-"""Authenticate Channels' connections: `scope["user"]` by an access token or a session."""
+"""Authenticate Channels' connections by a session; `asgi_sockets.py` does by a token."""
 
 from typing import Any
 
 from channels.auth import AuthMiddleware
 from channels.db import database_sync_to_async
-from channels.middleware import BaseMiddleware
-from django.contrib.auth.models import AnonymousUser
-from rest_framework.exceptions import AuthenticationFailed
 
-from usercache.auth.asgi import authenticate, header_of
 from usercache.auth.sessions import find_user
-
-
-class CachedTokenMiddleware(BaseMiddleware):
-    """Let `scope["user"]` be the user of the Authorization header; AnonymousUser without one."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        """Find the user, and hand the connection on."""
-        try:
-            user = await authenticate(header_of(scope))
-        except AuthenticationFailed:
-            user = None
-        scope = {**scope, "user": user or AnonymousUser()}
-        return await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]  # no types there
 
 
 class CachedSessionMiddleware(AuthMiddleware):

@@ -73,11 +73,9 @@ class VerifiedTokens:
 
     def remember(self, raw_token: bytes | str, token: Token) -> None:
         """Keep the claims of a token that was just verified."""
-        claims = token.payload
         if not (self._max_entries and _is_final(token)):
             return
-        leeway_seconds = state.token_backend.get_leeway().total_seconds()
-        verified = Verified(type(token), dict(claims), claims[_EXPIRY_CLAIM] + leeway_seconds)
+        verified = Verified(type(token), dict(token.payload), valid_until(token))
         with self._lock:
             self._entries[_digest(raw_token)] = verified
             while len(self._entries) > self._max_entries:
@@ -96,6 +94,12 @@ class VerifiedTokens:
 def get_verified_tokens() -> VerifiedTokens:
     """Return this process's; after a change of settings call `cache_clear()` on this."""
     return VerifiedTokens(conf.USERCACHE_TOKENS_MAX_ENTRIES)
+
+
+def valid_until(token: Token) -> float:
+    """Return when a verified token ends, in seconds since 1970: its expiry plus the leeway."""
+    leeway_seconds: float = state.token_backend.get_leeway().total_seconds()
+    return float(token[_EXPIRY_CLAIM]) + leeway_seconds
 
 
 def _digest(raw_token: bytes | str) -> bytes:

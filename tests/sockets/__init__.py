@@ -1,0 +1,1 @@
+"""The documentation's WebSockets over real connections, in several processes."""
