@@ -30,6 +30,20 @@ CONFIRM: Final = """Confirm that {email} is your address:
 
 This works once, within {minutes} minutes. If it wasn't you, ignore this message.
 """
+REGISTER_SUBJECT: Final = "Confirm your new account"
+REGISTER: Final = """Somebody, probably you, wants an account with {email}.
+To make it, confirm that this is your address:
+
+{link}
+
+This works once, within {minutes} minutes. If it wasn't you, ignore this message.
+"""
+EXISTS_SUBJECT: Final = "You have an account already"
+EXISTS: Final = """Somebody, probably you, wanted to make an account with {email}, which has one.
+
+Log in with it. If you don't know your password any more, ask for a new one
+there. If it wasn't you, ignore this message: nothing was changed.
+"""
 NOTICE: Final = """{what}
 
 If it wasn't you, choose a new password at once, which ends every session
@@ -48,6 +62,16 @@ def send_reset(email: str, token: str) -> None:
 def send_confirmation(email: str, token: str) -> None:
     """Send the token that shows that its owner reads the mail of this address."""
     _send(CONFIRM_SUBJECT, CONFIRM, email, _make_link(settings.AUTH_CONFIRM_EMAIL_URL, token))
+
+
+def send_registration(email: str, token: str) -> None:
+    """Send the token that makes the account with this address."""
+    _send(REGISTER_SUBJECT, REGISTER, email, _make_link(settings.AUTH_CONFIRM_EMAIL_URL, token))
+
+
+def send_account_exists(email: str) -> None:
+    """Tell the owner of an address that somebody wanted to register with it."""
+    send_mail(EXISTS_SUBJECT, EXISTS.format(email=email), None, [email])
 
 
 def send_notice(email: str, what: str) -> None:

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
     "accounts.api_keys",
+    "accounts.registrations",
     "accounts.second_factor",
     "accounts.security_log",
     "usercache",
@@ -281,6 +282,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("MAIL_FROM", "noreply@localhost")
 # Where the links in messages lead, with {token} in it.
 AUTH_RESET_PASSWORD_URL = env.str("AUTH_RESET_PASSWORD_URL", "")
 AUTH_CONFIRM_EMAIL_URL = env.str("AUTH_CONFIRM_EMAIL_URL", "")
+# Whether an account is made once its address is confirmed, so that nobody learns who has one.
+AUTH_REGISTRATION_BY_MAIL = read_switch("AUTH_REGISTRATION_BY_MAIL", default=False)
 # How long their tokens are good.
 PASSWORD_RESET_TIMEOUT = read_int("AUTH_MAIL_TOKEN_SECONDS", 3600, low=60, high=7 * DAY_SECONDS)
 

@@ -81,7 +81,8 @@ CONFIRM_EMAIL: Final = open_operation(
     "confirm_email",
     TAG,
     "Confirm an email",
-    "Verify the email that the token was sent to, and make it the account's.",
+    "Verify the email that the token was sent to, and make it the account's. The token of a "
+    "registration makes the account.",
     TOO_MANY_ATTEMPTS,
     body=Body(MailTokenSerializer, {"token": MAIL_TOKEN}, {"token": [INVALID]}),
     answer=Answer("The email is verified.", DetailSerializer, {"detail": CONFIRMED}),

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from accounts.representations import (
     DetailSerializer,
@@ -49,6 +49,12 @@ SESSION_ID: Final = OpenApiParameter(
     description="The session's id.",
     examples=[OpenApiExample("Grace", SESSION["id"])],
 )
+ASKED_TO_REGISTER: Final = "A message is on its way. Confirm the email with it, then log in."
+BY_MAIL: Final = OpenApiResponse(
+    DetailSerializer,
+    "Where accounts are made by mail: the same, whether or not the email has one.",
+    [OpenApiExample("by_mail", {"detail": ASKED_TO_REGISTER})],
+)
 open_operation: Final = partial(operation, is_open=True)
 keyed_operation: Final = partial(operation, takes_keys=True)
 
@@ -57,7 +63,10 @@ REGISTER: Final = open_operation(
     TAG,
     "Register",
     "Make an account and log in. Email, username and phone are each one account's alone. "
-    "The password may be neither common nor made from the rest of the form.",
+    "The password may be neither common nor made from the rest of the form. Where accounts are "
+    "made by mail, the answer is a 202, the same whether or not the email has an account, and "
+    "`confirm_email` makes the account; a phone that another account has is left out of it.",
+    {202: BY_MAIL},
     TOO_MANY_ATTEMPTS,
     BUSY,
     body=Body(

@@ -12,6 +12,7 @@ from accounts.recovery import (
     confirm_email,
     reset_password,
 )
+from accounts.registrations.services import finish_registration, is_registration_token
 from accounts.schema import recovery as schema
 from accounts.serializers import (
     EmailChangeSerializer,
@@ -85,11 +86,13 @@ class EmailConfirmationView(OpenView):
 
     @schema.CONFIRM_EMAIL
     def post(self, request: Request) -> Response:
-        """Verify the email that the token was sent to."""
+        """Verify the email that the token was sent to; of a registration, make the account."""
         body = MailTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         check_limit(request, "confirm")
-        confirm_email(**body.validated_data)
+        token = body.validated_data["token"]
+        confirm = finish_registration if is_registration_token(token) else confirm_email
+        confirm(token=token)
         return _answer(schema.CONFIRMED, status.HTTP_200_OK)
 
 

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
@@ -16,6 +17,7 @@ from accounts.devices import get_device
 from accounts.errors import InvalidRefreshToken
 from accounts.limits import check_limit
 from accounts.models import User
+from accounts.registrations.services import ask_to_register
 from accounts.representations import (
     LoginSerializer,
     SessionListSerializer,
@@ -47,11 +49,17 @@ class RegisterView(OpenView):
 
     @schema.REGISTER
     def post(self, request: Request) -> Response:
-        """Make an account and log in."""
+        """Make an account and log in; or only ask, see Note [Registration by mail]."""
         body = RegistrationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         with slow_work():
             check_limit(request, "register")
+            if settings.AUTH_REGISTRATION_BY_MAIL:
+                check_limit(request, "mail", account=body.validated_data["email"])
+                ask_to_register(**body.validated_data)
+                return Response(
+                    {"detail": schema.ASKED_TO_REGISTER}, status=status.HTTP_202_ACCEPTED
+                )
             user, tokens = register_user(device=get_device(request), **body.validated_data)
         return Response(describe_login(user, tokens), status=status.HTTP_201_CREATED)
 

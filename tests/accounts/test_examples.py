@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.schema.people import NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
 from tests.accounts.test_avatars import picture
+from tests.accounts.test_registration import FORM
 from tests.openapi import list_examples, list_operations
 
 pytestmark = pytest.mark.django_db
@@ -143,4 +144,6 @@ def test_every_example_works(settings: Settings) -> None:
     reader.do("reset_password", {"token": read_token(), "new_password": PASSWORD})
     reader.do("login", {"email": NEW_EMAIL, "password": PASSWORD}, example=False)
     reader.do("close_account")
+    settings.AUTH_REGISTRATION_BY_MAIL = True
+    reader.do("register", FORM | {"email": "ann@example.com"})
     assert reader.done == set(OPERATIONS)

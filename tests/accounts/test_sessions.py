@@ -261,7 +261,8 @@ def test_sweep_command(alice: User, capsys: pytest.CaptureFixture[str]) -> None:
     start_session(user=alice)
     LoginSession.objects.update(expires_at=timezone.now() - MINUTE)
     call_command("sweep_sessions")
-    assert capsys.readouterr().out == "Deleted 1 sessions; 0 users named old ones.\n"
+    told = "Deleted 1 sessions and 0 registrations; 0 users named old sessions.\n"
+    assert capsys.readouterr().out == told
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,13 @@
+"""Registrations that wait for their address to be confirmed: Note [Registration by mail].
+
+Note [Registration by mail]
+With AUTH_REGISTRATION_BY_MAIL an account is made once its address has been confirmed, and until
+then it is a row here. For an address that has an account the request does the very same: it hashes
+the password, adds a row, and gives the same answer. Only then, on the mailer's thread, is the
+address looked up: a free one gets a token, the owner of a taken one is told that they have an
+account. An account before the confirmation would tell whoever registers with another's address,
+since log-in would take their password if the address was free.
+
+A phone number that another account has tells nothing either: the new account is made without it.
+Usernames are public, so a taken one is refused at once.
+"""

@@ -1,0 +1,1 @@
+"""Registrations by mail."""
