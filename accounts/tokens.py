@@ -60,13 +60,11 @@ class RefreshClaims:
     def succeed(self) -> "RefreshClaims":
         """Return the claims of the one token that may follow this one.
 
-        It is derived, not random: a late caller gets the very token that was issued before.
+        It is derived, not random: a late caller gets the very token that was issued before. With
+        SECRET_KEY, not with the key that signs; see Note [Token keys].
         """
         link = salted_hmac(
-            "accounts.tokens.RefreshClaims.succeed",
-            self.token_id,
-            secret=api_settings.SIGNING_KEY,
-            algorithm="sha256",
+            "accounts.tokens.RefreshClaims.succeed", self.token_id, algorithm="sha256"
         )
         return RefreshClaims(
             session_id=self.session_id,

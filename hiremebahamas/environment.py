@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "USERCACHE_SIGNING_KEY", "SECOND_FAC
 # HS256 needs a key at least as long as its digest. Source: RFC 7518, section 3.2.
 SECRET_MIN_BYTES = 32
 DEVELOPMENT_SECRET_PREFIX = "insecure-development-only-"  # noqa: S105 (says so itself)
+# A key in PEM has spaces in it, and line breaks or what is written for them.
+LISTED_KEY = re.compile(
+    r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----(?:\\n)*|[^\s,]+", re.DOTALL
+)
 
 # Every wait of a transaction, for a statement or for the application between two, ends well before
 # usercache's write marker does (USERCACHE_WRITE_MARKER_TTL_SECONDS, 60 s): a transaction that
@@ -95,6 +100,21 @@ def read_secrets(*, debug: bool) -> dict[str, str]:
             "'import secrets; print(secrets.token_urlsafe(48))'."
         )
     return values
+
+
+def read_keys(name: str, *, debug: bool) -> tuple[str, ...]:
+    """Return the further keys that a variable lists, separated by commas or spaces.
+
+    Raises: ImproperlyConfigured if one of them is development's in production.
+    """
+    # Not through env(), as in read_secrets().
+    keys = tuple(found[0] for found in LISTED_KEY.finditer(os.environ.get(name, "")))
+    if not debug and any(key.startswith(DEVELOPMENT_SECRET_PREFIX) for key in keys):
+        raise ImproperlyConfigured(
+            f"{name} lists a secret that everybody knows: leave it out, or set DEBUG=True, on a "
+            "development machine only."
+        )
+    return keys
 
 
 def read_mail(*, debug: bool) -> dict[str, Any]:

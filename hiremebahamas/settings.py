@@ -14,6 +14,7 @@ from hiremebahamas.environment import (
     default_origin,
     env,
     read_env_file,
+    read_keys,
     read_log_format,
     read_mail,
     read_secrets,
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "accounts.registrations",
     "accounts.second_factor",
     "accounts.security_log",
+    "accounts.token_keys",
     "usercache",
     "usercache.auth",
     "usercache.permissions",
@@ -124,10 +126,7 @@ CACHES = caches(REDIS_URL)
 USERCACHE_REDIS_ALIAS = "usercache" if REDIS_URL else ""
 USERCACHE_MEMORY_ALIAS = "usercache-local"
 USERCACHE_SIGNING_KEY = _secrets["USERCACHE_SIGNING_KEY"]
-# Not through env(), as in read_secrets().
-USERCACHE_SIGNING_KEY_FALLBACKS = tuple(
-    os.environ.get("USERCACHE_SIGNING_KEY_FALLBACKS", "").replace(",", " ").split()
-)
+USERCACHE_SIGNING_KEY_FALLBACKS = read_keys("USERCACHE_SIGNING_KEY_FALLBACKS", debug=DEBUG)
 USERCACHE_FIELDS = (
     "id",
     "email",
@@ -254,10 +253,9 @@ AUTH_SLOW_REQUESTS_MAX = read_int(
 )
 
 # What the secrets of authenticator apps are encrypted with: the first; the others still decrypt.
-# Not through env(), as in read_secrets().
 AUTH_SECOND_FACTOR_KEYS = (
     _secrets["SECOND_FACTOR_KEY"],
-    *os.environ.get("SECOND_FACTOR_KEY_FALLBACKS", "").replace(",", " ").split(),
+    *read_keys("SECOND_FACTOR_KEY_FALLBACKS", debug=DEBUG),
 )
 # The pages that may use passkeys, and the domain that these belong to: theirs, or one above it.
 AUTH_PASSKEY_ORIGINS = tuple(
@@ -287,9 +285,11 @@ AUTH_REGISTRATION_BY_MAIL = read_switch("AUTH_REGISTRATION_BY_MAIL", default=Fal
 # How long their tokens are good.
 PASSWORD_RESET_TIMEOUT = read_int("AUTH_MAIL_TOKEN_SECONDS", 3600, low=60, high=7 * DAY_SECONDS)
 
+# The first signs tokens; all of them verify. Each is a secret or in PEM, and its kind says how.
+AUTH_TOKEN_KEYS = (_secrets["JWT_SIGNING_KEY"], *read_keys("JWT_VERIFYING_KEYS", debug=DEBUG))
 SIMPLE_JWT = {
-    "ALGORITHM": "HS256",
-    "SIGNING_KEY": _secrets["JWT_SIGNING_KEY"],
+    # Instead of its default, SECRET_KEY; what signs is AUTH_TOKEN_KEYS, by accounts.token_keys.
+    "SIGNING_KEY": AUTH_TOKEN_KEYS[0],
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(seconds=AUTH_SESSION_IDLE_SECONDS),
     # A token is made by one server's clock and read by another's.

@@ -7,6 +7,7 @@ from django.urls import include, path, re_path
 
 from accounts import urls as accounts_urls
 from accounts.second_factor import urls as second_factor_urls
+from accounts.token_keys.views import show_keys
 from hiremebahamas import admin_login, api_docs, errors, health, home, icon
 
 admin.site.site_header = admin.site.site_title = "HireMeBahamas"
@@ -23,6 +24,7 @@ urlpatterns = [
     path("api/docs", api_docs.SwaggerPage.as_view(), name="swagger"),
     path("api/redoc", api_docs.RedocPage.as_view(), name="redoc"),
     path("favicon.ico", icon.show_icon, name="icon"),
+    path(".well-known/jwks.json", show_keys, name="token_keys"),
     path("health/live", health.show_life, name="live"),
     path("health/ready", health.show_readiness, name="ready"),
     path("", include("usercache.observability.urls")),

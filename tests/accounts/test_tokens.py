@@ -7,8 +7,9 @@ from typing import Any
 
 import jwt
 import pytest
-from django.conf import settings
+from django.conf import settings as project_settings
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.errors import InvalidRefreshToken
 from accounts.tokens import AccessToken, RefreshClaims, hash_token_id, read_refresh_token
@@ -18,7 +19,7 @@ CLAIMS = RefreshClaims(session_id=uuid.UUID(int=7), token_id="link", user_id=3, 
 
 def decode(token: str) -> dict[str, Any]:
     claims: dict[str, Any] = jwt.decode(
-        token, str(settings.SIMPLE_JWT["SIGNING_KEY"]), algorithms=["HS256"]
+        token, str(project_settings.SIMPLE_JWT["SIGNING_KEY"]), algorithms=["HS256"]
     )
     return claims
 
@@ -48,14 +49,14 @@ def test_refresh_token_says_which_session_and_link() -> None:
     assert read_refresh_token(token) == CLAIMS
 
 
-def test_successor_follows_from_the_token_and_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_successor_follows_from_the_token_and_a_secret(settings: Settings) -> None:
     """Always the same one, of the same session; for others, unpredictable."""
     successor = CLAIMS.succeed()
     assert successor == CLAIMS.succeed()
     assert successor.token_id not in {CLAIMS.token_id, successor.succeed().token_id}
     assert (successor.session_id, successor.user_id) == (CLAIMS.session_id, CLAIMS.user_id)
     assert successor.token_version == CLAIMS.token_version
-    monkeypatch.setattr("accounts.tokens.api_settings.SIGNING_KEY", "another" * 8)
+    settings.SECRET_KEY = "another" * 8
     assert CLAIMS.succeed().token_id != successor.token_id
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from django.core.signals import setting_changed
 from rest_framework_simplejwt import state
+from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import aware_utcnow
@@ -44,7 +45,8 @@ class VerifiedTokens:
     """Remember the claims of verified tokens while they and the keys are valid.
 
     The token itself is never kept. A token whose verification may have another result later is not
-    remembered: of a class that adds checks (a blacklist), or with remote keys (JWKS). The least
+    remembered: of a class that adds checks (a blacklist), with remote keys (JWKS), or of a backend
+    of the project's own, unless that names the keys it verifies with: `key_ids`, a tuple. The least
     recently used are evicted first. `clock` returns seconds since 1970.
     """
 
@@ -124,6 +126,7 @@ def _current_rules() -> tuple[object, ...]:
         backend.algorithm,
         backend.signing_key,
         backend.verifying_key,
+        getattr(backend, "key_ids", ()),
         backend.audience,
         backend.issuer,
         backend.leeway,
@@ -134,10 +137,12 @@ def _current_rules() -> tuple[object, ...]:
 
 
 def _is_final(token: Token) -> bool:
+    backend = state.token_backend
     return (
-        state.token_backend.jwks_client is None
+        backend.jwks_client is None
+        and (type(backend) is TokenBackend or hasattr(backend, "key_ids"))
         and all(getattr(type(token), name) is getattr(Token, name) for name in _VERIFICATION)
-        and token.token_backend is state.token_backend
+        and token.token_backend is backend
         and type(token.payload.get(_EXPIRY_CLAIM)) is int
         and all(isinstance(claim, _SCALARS) for claim in token.payload.values())
     )
