@@ -97,6 +97,7 @@ mutants: $(DEVELOPMENT_STAMP) ## Change the core in every way, one at a time; a 
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 bench: $(DEVELOPMENT_STAMP) ## Measure against other ways to get a user, for ten minutes
+	@$(call HAVE,nginx)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 # As in production, with servers that no check talks to.

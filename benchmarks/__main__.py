@@ -22,6 +22,7 @@ from benchmarks.parts import (
     http,
     load,
     lookups,
+    overload,
     renewal,
     writes,
 )
@@ -38,6 +39,7 @@ PARTS: Final[dict[str, Callable[[Environment, Plan], Outcome]]] = {
     "deactivations": deactivations.measure,
     "renewal": renewal.measure,
     "writes": writes.measure,
+    "overload": overload.measure,
 }
 DOCUMENTS: Final = PROJECT / "docs" / "benchmarks"
 

@@ -35,6 +35,8 @@ class Plan:
     write_seconds: float
     endpoint_rounds: int
     endpoint_seconds: float
+    overload_rounds: int
+    overload_seconds: float
     against: str = ""
     """The commit whose code the endpoints are measured of as well."""
 
@@ -62,6 +64,8 @@ FULL: Final = Plan(
     write_seconds=0.5,
     endpoint_rounds=7,
     endpoint_seconds=0.3,
+    overload_rounds=5,
+    overload_seconds=3.0,
 )
 QUICK: Final = Plan(
     lookup_rounds=3,
@@ -86,4 +90,6 @@ QUICK: Final = Plan(
     write_seconds=0.2,
     endpoint_rounds=2,
     endpoint_seconds=0.2,
+    overload_rounds=2,
+    overload_seconds=1.0,
 )

@@ -82,3 +82,9 @@ REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own f
 FORWARD_OVER_VERIFY: Final = _at_least(10.0, "GET /auth/forward per CPU second / GET /auth/verify")
 OVER_VERIFY: Final = _at_most(1.2, "CPU / that of GET /auth/verify")
 VERIFY_OVER_OTHER: Final = _at_least(1.6, "GET /auth/verify per CPU second / the other commit's")
+GOODPUT: Final = Target(
+    "served at four times the capacity, of the capacity", 80.0, is_minimum=True, unit="%"
+)
+LIGHT_ANSWERED: Final = Target(
+    "light requests answered at four times the capacity", 100.0, is_minimum=True, unit="%"
+)

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
+from hiremebahamas.environment import read_threads
+from hiremebahamas.overload import BoundedRequests, read_queue_max, read_queue_seconds
 from hiremebahamas.postgresql.gate import RUNTIME
 from hiremebahamas.request_ids import NamedRequests
 
@@ -117,4 +119,12 @@ def _find_application() -> "WSGIApplication":
     return ForwardAuth(checked_application, others=[find_forwarded_user])
 
 
-application = NamedRequests(_find_application())
+_threads = read_threads()
+application = NamedRequests(
+    BoundedRequests(
+        _find_application(),
+        threads=_threads,
+        waiting=read_queue_max(_threads),
+        wait_seconds=read_queue_seconds(),
+    )
+)

@@ -11,6 +11,7 @@ import socket
 import time
 from array import array
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from itertools import cycle
 from random import Random
 from typing import Final
@@ -23,7 +24,7 @@ CHUNK_BYTES: Final = 65536
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 SHOWN_BYTES: Final = 500
-OK: Final = b"HTTP/1.1 200 "
+STATUS: Final = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 BLANK_LINE: Final = b"\r\n\r\n"
 LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 MILLISECONDS: Final = 1000
@@ -51,16 +52,22 @@ class Connection:
 
         Raises: BenchmarkError unless that is 200.
         """
+        status = self.read_status()
+        if status not in (None, HTTPStatus.OK):
+            shown = self._buffer[:SHOWN_BYTES].decode(errors="replace")
+            raise BenchmarkError(f"The server did not answer 200 but: {shown}")
+        return status is not None
+
+    def read_status(self) -> int | None:
+        """Take in what has come, and return the status of a whole answer; 0 if it is none."""
         chunk = self.socket.recv(CHUNK_BYTES)
         self._buffer += chunk
         head, blank, body = self._buffer.partition(BLANK_LINE)
         length = LENGTH.search(head)
         if chunk and (not blank or (length and len(body) < int(length[1]))):
-            return False
-        if not length or not head.startswith(OK):
-            shown = self._buffer[:SHOWN_BYTES].decode(errors="replace")
-            raise BenchmarkError(f"The server did not answer 200 but: {shown}")
-        return True
+            return None
+        status = STATUS.match(head)
+        return int(status[1]) if status and length else 0
 
 
 def format_request(path: str, token: str, *, method: str = "GET", body: str = "") -> str:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from hiremebahamas.environment import BASE_DIR
+from hiremebahamas.overload import count_threads
 from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 
 # How long an idle connection is kept: longer than in the proxy (deploy/nginx/upstream.conf), so
 # that it sends no request on a connection that is being closed. granian allows no more.
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
+# Of each worker, idle ones included. More than a proxy keeps, and few enough for a process's files.
+CONNECTIONS: Final = 1024
 # The proxy's user and ours must share a group.
 SOCKET_PERMISSIONS: Final = "0o660"
 LOGGING: Final = {
@@ -34,7 +37,8 @@ def format_command(options: ServerOptions) -> list[str]:
         # The proxy handles HTTP/2.
         *("--http", "1", "--no-ws"),
         *("--http1-header-read-timeout", str(KEEP_ALIVE_MILLISECONDS)),
-        *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
+        *("--workers", str(options.workers), "--backpressure", str(CONNECTIONS)),
+        *("--blocking-threads", str(count_threads(options.threads, options.queue_max))),
         "--respawn-failed-workers",
         # On SIGTERM no connection is accepted, and open requests may finish.
         *("--workers-kill-timeout", str(options.stop_seconds)),

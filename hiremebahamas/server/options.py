@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 
 from hiremebahamas.environment import read_log_format, read_threads
+from hiremebahamas.overload import read_queue_max
 from hiremebahamas.server.address import Address, parse_address
 from hiremebahamas.variables import read_int, read_switch
 
@@ -29,6 +30,8 @@ class ServerOptions(NamedTuple):
     workers: int
     threads: int
     """Of each worker; each serves one request at a time."""
+    queue_max: int
+    """How many requests of each worker may wait for a thread; Note [Overload]."""
     stop_seconds: int
     """How long open requests may continue after SIGTERM."""
     collects_static: bool
@@ -42,10 +45,12 @@ def read_options() -> ServerOptions:
 
     Raises: ImproperlyConfigured, with what to do.
     """
+    threads = read_threads()
     return ServerOptions(
         address=_read_address("WEB_BIND"),
         workers=read_int("WEB_WORKERS", _default_workers(), low=1, high=WORKERS_MAX),
-        threads=read_threads(),
+        threads=threads,
+        queue_max=read_queue_max(threads),
         stop_seconds=read_int("WEB_STOP_SECONDS", STOP_SECONDS_DEFAULT, low=1, high=600),
         collects_static=read_switch("WEB_COLLECT_STATIC", default=True),
         log_format=read_log_format(),

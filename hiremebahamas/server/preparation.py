@@ -63,12 +63,12 @@ def check_settings(options: ServerOptions) -> None:
             "X-Forwarded-Proto itself, set TRUST_X_FORWARDED_PROTO=True; where nothing ends TLS, "
             "set SECURE_SSL_REDIRECT=False."
         )
-    connections, needed = redis_connections(), options.threads + USERCACHE_THREADS
+    connections, needed = redis_connections(), 2 * options.threads + USERCACHE_THREADS
     if connections is not None and connections < needed:
         raise NotReadyError(
-            f"USERCACHE_REDIS_MAX_CONNECTIONS is {connections}. {options.threads} threads, and "
-            f"{USERCACHE_THREADS} of the cache's own, need {needed}: set it to that at least, or "
-            "WEB_THREADS to less."
+            f"USERCACHE_REDIS_MAX_CONNECTIONS is {connections}. {options.threads} threads, as many "
+            f"for light requests, and {USERCACHE_THREADS} of the cache's own, need {needed}: set "
+            "it to that at least, or WEB_THREADS to less."
         )
 
 

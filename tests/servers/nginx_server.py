@@ -18,7 +18,7 @@ FRAME: Final = """
 daemon off;
 pid {directory}/nginx.pid;
 error_log stderr;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/body;
@@ -29,7 +29,7 @@ http {{
 {configuration}
 }}
 """
-UPSTREAM_SERVER: Final = "server unix:/run/hiremebahamas/web.sock;"
+UPSTREAM_SERVER: Final = "server unix:/run/hiremebahamas/web.sock max_conns=36;"
 
 
 def read_published(name: str, changes: Mapping[str, str]) -> str:
@@ -41,9 +41,9 @@ def read_published(name: str, changes: Mapping[str, str]) -> str:
     return text
 
 
-def upstream(*addresses: str) -> str:
-    """Return upstream.conf with these servers."""
-    servers = " ".join(f"server {address};" for address in addresses)
+def upstream(*addresses: str, most: int = 36) -> str:
+    """Return upstream.conf with these servers, and with so many connections to each at most."""
+    servers = " ".join(f"server {address} max_conns={most};" for address in addresses)
     return read_published("upstream.conf", {UPSTREAM_SERVER: servers})
 
 

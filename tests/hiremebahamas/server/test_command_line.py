@@ -11,7 +11,7 @@ from hiremebahamas.server.command_line import ACCESS_LOG, LOGGING, format_comman
 from hiremebahamas.server.options import ServerOptions
 
 OPTIONS = ServerOptions(
-    Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True, log_format="text"
+    Address("127.0.0.1", 8000), 2, 4, 32, 25, collects_static=True, log_format="text"
 )
 
 
@@ -31,7 +31,7 @@ def test_addresses(bind: str, arguments: str) -> None:
 def test_numbers() -> None:
     """Each under its own name."""
     command = " ".join(format_command(OPTIONS))
-    assert "--workers 2 --blocking-threads 4" in command
+    assert "--workers 2 --backpressure 1024 --blocking-threads 41" in command
     assert "--workers-kill-timeout 25" in command
 
 

@@ -14,7 +14,7 @@ from hiremebahamas.server.options import ServerOptions
 from hiremebahamas.server.preparation import NotReadyError, check_migrations, check_settings
 
 OPTIONS = ServerOptions(
-    Address("127.0.0.1", 8000), 2, 4, 25, collects_static=True, log_format="text"
+    Address("127.0.0.1", 8000), 2, 4, 32, 25, collects_static=True, log_format="text"
 )
 
 
@@ -56,12 +56,16 @@ def test_settings_that_are_not(settings: Settings, name: str, value: object, mes
 
 @pytest.mark.redis
 def test_each_thread_needs_a_connection_to_redis() -> None:
-    """And usercache's own three; an exhausted pool would pass for a failed Redis."""
+    """A second one for light requests, and usercache's own three.
+
+    An exhausted pool would pass for a failed Redis.
+    """
     connections = preparation.redis_connections()
     assert connections is not None
-    check_settings(OPTIONS._replace(threads=connections - 3))
+    threads = (connections - 3) // 2
+    check_settings(OPTIONS._replace(threads=threads))
     with pytest.raises(NotReadyError, match="USERCACHE_REDIS_MAX_CONNECTIONS is"):
-        check_settings(OPTIONS._replace(threads=connections - 2))
+        check_settings(OPTIONS._replace(threads=threads + 1))
 
 
 @pytest.mark.django_db
