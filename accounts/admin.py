@@ -44,6 +44,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         "avatar_url",
         "created_at",
         "updated_at",
+        "closed_at",
         "last_login",
         "token_version",
         "cached_state",
@@ -57,7 +58,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         ("Profile", {"fields": ("occupation", "bio", "avatar_url")}),
         ("Privileges", {"fields": PRIVILEGES}),
         ("Cache", {"fields": ("cached_state", "token_version")}),
-        ("Dates", {"fields": ("created_at", "updated_at", "last_login")}),
+        ("Dates", {"fields": ("created_at", "updated_at", "closed_at", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": (*UserCreationForm.Meta.fields, "password1", "password2")}),)
     actions = ("activate", "deactivate", "revoke")

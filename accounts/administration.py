@@ -4,7 +4,9 @@ Each is one transaction, and loads the row itself: what the caller holds may be 
 """
 
 from django.db import transaction
+from django.utils import timezone
 
+from accounts.discarded import discard_picture
 from accounts.models import User
 from accounts.notices import PASSWORD_CHANGED, notify
 from accounts.security_log.models import Event
@@ -26,16 +28,23 @@ def set_password(*, user_id: int, new_password: str) -> User:
         return user
 
 
-def deactivate_user(*, user_id: int) -> User:
-    """Deactivate a user: no log-in, and every token is revoked.
+def deactivate_user(*, user_id: int, is_by_owner: bool = False) -> User:
+    """Deactivate a user: no log-in, every token is revoked, and the picture is deleted.
+
+    An account that its owner closes can be opened again, and is erased after a while; see
+    Note [Leaving]. One that an admin deactivates, closed or not, is left as it is.
 
     Raises: User.DoesNotExist.
     """
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=user_id)
         user.is_active = False
+        user.closed_at = timezone.now() if is_by_owner else None
         user.token_version += 1
-        user.save(update_fields=["is_active", "token_version", "updated_at"])
+        discard_picture(user)
+        user.save(
+            update_fields=["is_active", "closed_at", "token_version", "avatar_url", "updated_at"]
+        )
         end_all_sessions(user=user)
         record(Event.ACCOUNT_DEACTIVATED, user_id=user_id)
         return user
@@ -49,7 +58,8 @@ def activate_user(*, user_id: int) -> User:
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=user_id)
         user.is_active = True
-        user.save(update_fields=["is_active", "updated_at"])
+        user.closed_at = None
+        user.save(update_fields=["is_active", "closed_at", "updated_at"])
         record(Event.ACCOUNT_ACTIVATED, user_id=user_id)
         return user
 

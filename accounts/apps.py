@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, and what the schema says of our serializers."""
-        from accounts import checks, search_index
+        from accounts import checks, deletion, search_index
         from accounts.schema import strictness  # noqa: F401  # it registers itself
 
         register(checks.check_refresh_grace, Tags.security)
@@ -24,4 +24,5 @@ class AccountsConfig(AppConfig):
         register(checks.check_session_lifetimes, Tags.security)
         register(checks.check_normal_forms, Tags.database)
         register(search_index.check_indexes, Tags.database)
+        deletion.connect()
         post_migrate.connect(search_index.install_indexes, sender=self)

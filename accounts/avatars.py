@@ -107,11 +107,6 @@ def avatar_name(url: str) -> str | None:
     return name if url and default_storage.url(name) == url else None
 
 
-def remove_avatar(name: str) -> None:
-    """Delete a file that no row refers to any more."""
-    default_storage.delete(name)
-
-
 @contextmanager
 def _take_turn() -> Iterator[None]:
     if not _turn.acquire(timeout=TURN_SECONDS):

@@ -128,7 +128,7 @@ def check_password_validators(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_mail(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the links in messages hold the token (E007)."""
-    names = ("AUTH_RESET_PASSWORD_URL", "AUTH_CONFIRM_EMAIL_URL")
+    names = ("AUTH_RESET_PASSWORD_URL", "AUTH_CONFIRM_EMAIL_URL", "AUTH_REOPEN_ACCOUNT_URL")
     urls = {name: getattr(settings, name) for name in names}
     bad = [name for name, url in urls.items() if url and not _is_link(url)]
     return [

@@ -45,6 +45,16 @@ class EmailTokens(PasswordResetTokenGenerator):
         return f"{user.pk} {timestamp} {state} {user.email} {self._new_email}"
 
 
+class ReopenTokens(PasswordResetTokenGenerator):
+    """For a closed account; ended by its opening, and by whatever an admin does to it."""
+
+    key_salt = "accounts.mail_tokens.ReopenTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        state = (user.password, user.token_version, user.is_active, user.closed_at)
+        return f"{user.pk} {timestamp} {state} {user.email}"
+
+
 class MailToken(NamedTuple):
     """The parts of a token: whose it is, the address for one that confirms one, the signature."""
 
@@ -66,6 +76,11 @@ def make_reset_token(user: User) -> str:
 def make_email_token(user: User, new_email: str) -> str:
     """Return a token that makes this address the user's, and verified."""
     return MailToken(user.pk, new_email, EmailTokens(new_email).make_token(user)).format()
+
+
+def make_reopen_token(user: User) -> str:
+    """Return a token that lets its owner open their closed account again."""
+    return MailToken(user.pk, "", ReopenTokens().make_token(user)).format()
 
 
 def read_token(text: str) -> MailToken:

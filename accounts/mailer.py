@@ -44,12 +44,15 @@ EXISTS: Final = """Somebody, probably you, wanted to make an account with {email
 Log in with it. If you don't know your password any more, ask for a new one
 there. If it wasn't you, ignore this message: nothing was changed.
 """
-NOTICE: Final = """{what}
+REOPEN_SUBJECT: Final = "Open your account again"
+REOPEN: Final = """Somebody, probably you, wants to open the closed account of {email} again.
 
-If it wasn't you, choose a new password at once, which ends every session
-and API key.
+{link}
+
+This works once, within {minutes} minutes. If it wasn't you, ignore this message.
 """
-
+NEW_PASSWORD: Final = """If it wasn't you, choose a new password at once, which ends every session
+and API key."""  # noqa: S105  # advice
 
 MAILER: Final = BackgroundTasks("mailer", "A message can't be sent")
 
@@ -74,9 +77,14 @@ def send_account_exists(email: str) -> None:
     send_mail(EXISTS_SUBJECT, EXISTS.format(email=email), None, [email])
 
 
-def send_notice(email: str, what: str) -> None:
-    """Tell the user what was changed."""
-    send_mail(what, NOTICE.format(what=what), None, [email])
+def send_reopening(email: str, token: str) -> None:
+    """Send the token that lets its owner open their closed account again."""
+    _send(REOPEN_SUBJECT, REOPEN, email, _make_link(settings.AUTH_REOPEN_ACCOUNT_URL, token))
+
+
+def send_notice(email: str, what: str, advice: str = NEW_PASSWORD) -> None:
+    """Tell the user what was changed, and what to do about it."""
+    send_mail(what, f"{what}\n\n{advice}\n", None, [email])
 
 
 def _make_link(url: str, token: str) -> str:

@@ -34,7 +34,8 @@ USER_AGENT_MAX_LENGTH = 200
 class User(AbstractBaseUser, PermissionsMixin):
     """A user with an account.
 
-    Never deleted by the API: a deactivated user keeps the row, and so the email and the names.
+    A deactivated user keeps the row, and so the email and the names; see Note [Leaving] for when it
+    goes.
     """
 
     email = EmailField(max_length=EMAIL_MAX_LENGTH, unique=True)
@@ -70,6 +71,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    # When the owner closed the account; null for one that is active, or that an admin deactivated.
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Raised by a trigger with each change of a cached column, on PostgreSQL; see Note [Versions].
     version = models.PositiveBigIntegerField(default=1, db_default=1, editable=False)
     # Every token carries the version it was made at; a higher one here ends them all.
@@ -117,6 +120,12 @@ class User(AbstractBaseUser, PermissionsMixin):
                     fields=[name, "id"], condition=models.Q(is_active=True), name=f"users_by_{name}"
                 )
                 for name in ("first_name", "last_name", "username")
+            ),
+            # For the erasure of closed accounts.
+            models.Index(
+                fields=["closed_at"],
+                condition=models.Q(closed_at__isnull=False),
+                name="users_closed",
             ),
         ]
 
@@ -228,3 +237,16 @@ class LoginSession(models.Model):
     def __str__(self) -> str:
         """Name the user and the beginning."""
         return f"login of user {self.user_id} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class DiscardedPicture(models.Model):
+    """A file that no user's row names any more, until it is deleted."""
+
+    name = models.CharField(max_length=URL_MAX_LENGTH)
+
+    class Meta:
+        db_table = "discarded_pictures"
+
+    def __str__(self) -> str:
+        """Name the file."""
+        return self.name

@@ -17,9 +17,12 @@ PASSKEY_ADDED: Final = "A passkey was added to your account"
 PASSKEY_REMOVED: Final = "A passkey of your account was removed"
 RECOVERY_CODES_REPLACED: Final = "The recovery codes of your account were replaced"
 RECOVERY_CODE_USED: Final = "A recovery code of your account was used"
+ACCOUNT_CLOSED: Final = "Your account was closed"
+ACCOUNT_REOPENED: Final = "Your account was opened again"
+ACCOUNT_ERASED: Final = "Your account was erased"
 
 
-def notify(email: str, what: str) -> None:
+def notify(email: str, what: str, advice: str = mailer.NEW_PASSWORD) -> None:
     """Send a notice once the transaction is committed."""
-    task = partial(mailer.send_notice, email, what)
+    task = partial(mailer.send_notice, email, what, advice)
     transaction.on_commit(lambda: mailer.MAILER.submit(task), robust=True)

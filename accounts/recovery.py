@@ -47,7 +47,7 @@ def reset_password(*, token: str, new_password: str) -> None:
         except ValidationError as error:
             raise ValidationError({"new_password": error.messages}) from error
         user = set_password(user_id=user.pk, new_password=new_password)
-        _verify(user)
+        verify_email_of(user)
 
 
 def ask_for_confirmation(*, user_id: int, new_email: str | None = None) -> None:
@@ -80,6 +80,14 @@ def confirm_email(*, token: str) -> None:
             record(Event.EMAIL_VERIFIED, user_id=user.pk)
 
 
+def verify_email_of(user: User) -> None:
+    """Note that the user, whose row is locked, has shown that they read its mail."""
+    if not user.is_email_verified:
+        user.is_email_verified = True
+        user.save(update_fields=["is_email_verified"])
+        record(Event.EMAIL_VERIFIED, user_id=user.pk)
+
+
 def _mail_reset(email: str) -> None:
     user = User.objects.filter(email=email, is_active=True).first()
     if user is not None and user.has_usable_password():
@@ -104,10 +112,3 @@ def _load(parts: MailToken) -> User:
 
 def _is_of_email(user: User, parts: MailToken) -> bool:
     return EmailTokens(parts.new_email).check_token(user, parts.signature)
-
-
-def _verify(user: User) -> None:
-    if not user.is_email_verified:
-        user.is_email_verified = True
-        user.save(update_fields=["is_email_verified"])
-        record(Event.EMAIL_VERIFIED, user_id=user.pk)

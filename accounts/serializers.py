@@ -141,12 +141,6 @@ class PasswordChangeSerializer(StrictSerializer):
         return value
 
 
-class AccountClosingSerializer(StrictSerializer):
-    """The body of `DELETE /auth/account`."""
-
-    password = ProofField()
-
-
 class DirectoryQuerySerializer(QuerySerializer):
     """The query string of `GET /users`."""
 

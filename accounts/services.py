@@ -14,9 +14,10 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.administration import deactivate_user, set_password
-from accounts.avatars import avatar_name, remove_avatar, store_avatar
+from accounts.administration import set_password
+from accounts.avatars import store_avatar
 from accounts.devices import UNKNOWN_DEVICE, Device, get_device
+from accounts.discarded import discard_picture
 from accounts.errors import AccountGone, InvalidCredentials
 from accounts.identifiers import (
     check_identifiers_free,
@@ -123,12 +124,9 @@ def set_avatar(*, user_id: int, content: bytes) -> User:
         undo.callback(default_storage.delete, name)
         with transaction.atomic():
             user = load_active_user(user_id)
-            old_name = avatar_name(user.avatar_url)
+            discard_picture(user)
             user.avatar_url = default_storage.url(name)
             user.save(update_fields=["avatar_url", "updated_at"])
-            if old_name:
-                # Robust: the new picture is committed, whatever becomes of the old one's file.
-                transaction.on_commit(lambda: remove_avatar(old_name), robust=True)
         undo.pop_all()
     return user
 
@@ -150,18 +148,6 @@ def change_password(
         check_proof(user, current_password, session_id, field="current_password")
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
-
-
-def close_account(
-    *, user_id: int, password: str | None = None, session_id: UUID | None = None
-) -> None:
-    """Deactivate a user at their own wish.
-
-    Raises: ValidationError on `password`; RecentLoginRequired, AccountGone.
-    """
-    with transaction.atomic():
-        check_proof(load_active_user(user_id), password, session_id)
-        deactivate_user(user_id=user_id)
 
 
 def load_active_user(user_id: int) -> User:

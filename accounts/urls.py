@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 
 from accounts.api_keys.urls import urlpatterns as api_keys
 from accounts.converters import UserIdConverter
+from accounts.leaving.urls import urlpatterns as leaving
 from accounts.security_log.urls import urlpatterns as security_log
 from accounts.views import directory, profile, recovery, sessions
 
@@ -27,7 +28,7 @@ urlpatterns = [
     path("auth/confirm-email", recovery.EmailConfirmationView.as_view(), name="confirm-email"),
     *api_keys,
     *security_log,
-    path("auth/account", profile.AccountView.as_view(), name="account"),
+    *leaving,
     path("users", directory.DirectoryView.as_view(), name="users"),
     path("users/lookup", directory.LookupView.as_view(), name="lookup"),
     path("users/<user_id:user_id>", directory.UserView.as_view(), name="user"),

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
     "accounts.api_keys",
+    "accounts.leaving",
     "accounts.registrations",
     "accounts.second_factor",
     "accounts.security_log",
@@ -224,6 +225,8 @@ AUTH_RECENT_LOGIN_SECONDS = read_int("AUTH_RECENT_LOGIN_SECONDS", 600, low=60, h
 AUTH_API_KEY_LONGEST_DAYS = read_int("AUTH_API_KEY_LONGEST_DAYS", 365, low=1, high=3650)
 # Events of the security log are kept so long.
 AUTH_SECURITY_LOG_DAYS = read_int("AUTH_SECURITY_LOG_DAYS", 365, low=30, high=3650)
+# A closed account can be opened again for so long; then it is erased.
+AUTH_CLOSED_ACCOUNT_DAYS = read_int("AUTH_CLOSED_ACCOUNT_DAYS", 30, low=1, high=365)
 # How many in how many seconds: by address, by account, and by the pair of both. A whole company may
 # have one address.
 AUTH_LIMITS = read_rates(
@@ -234,6 +237,8 @@ AUTH_LIMITS = read_rates(
         "register": {"address": (60, 3600)},
         # Changing the password, closing the account: what asks for the password once more.
         "password": {"address": (60, 300), "account": (10, 300)},
+        # Of all one's data: thousands of rows.
+        "export": {"address": (60, 3600), "account": (5, 3600)},
         # A key that this process doesn't know yet, good or not.
         "key": {"address": (600, 60)},
         # What makes us send a message, and what comes back from one.
@@ -282,6 +287,7 @@ AUTH_RESET_PASSWORD_URL = env.str("AUTH_RESET_PASSWORD_URL", "")
 AUTH_CONFIRM_EMAIL_URL = env.str("AUTH_CONFIRM_EMAIL_URL", "")
 # Whether an account is made once its address is confirmed, so that nobody learns who has one.
 AUTH_REGISTRATION_BY_MAIL = read_switch("AUTH_REGISTRATION_BY_MAIL", default=False)
+AUTH_REOPEN_ACCOUNT_URL = env.str("AUTH_REOPEN_ACCOUNT_URL", "")
 # How long their tokens are good.
 PASSWORD_RESET_TIMEOUT = read_int("AUTH_MAIL_TOKEN_SECONDS", 3600, low=60, high=7 * DAY_SECONDS)
 
@@ -326,6 +332,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Second factor", "description": "What log-ins ask for besides the password."},
         {"name": "Recovery", "description": "What leads through a user's mailbox."},
         {"name": "Account", "description": "A user's own account."},
+        {"name": "Leaving", "description": "Taking one's data along, closing, coming back."},
         {"name": "API keys", "description": "How programs sign in as a user."},
         {"name": "Directory", "description": "What users see of each other."},
     ],

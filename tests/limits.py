@@ -5,7 +5,7 @@ from typing import Final
 LIMITS: Final = (
     *("login_address", "login_pair", "login_account", "refresh_address", "refresh_account"),
     *("mail_address", "mail_account", "confirm_address"),
-    "key_address",
+    *("key_address", "export_address", "export_account"),
     *("factor_address", "factor_pair", "factor_account"),
     *("register_address", "password_address", "password_account"),
     *("search_address", "search_account"),

@@ -74,6 +74,11 @@ def list_keys(*, user_id: int) -> QuerySet[ApiKey]:
     return keys.filter(expires_at__gt=timezone.now()).order_by("-created_at", "pk")
 
 
+def list_all_keys(user: User) -> QuerySet[ApiKey]:
+    """Return the user's keys that have a row, good or not: MAX_KEYS at most."""
+    return ApiKey.objects.filter(user=user).order_by("-created_at", "pk")
+
+
 def revoke_key(*, user_id: int, key_id: str) -> bool:
     """Revoke one of the user's keys; return whether there was such one."""
     with transaction.atomic():

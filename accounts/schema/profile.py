@@ -14,7 +14,6 @@ from accounts.schema.refusals import (
     TOO_MANY_ATTEMPTS,
 )
 from accounts.serializers import (
-    AccountClosingSerializer,
     AvatarUploadSerializer,
     PasswordChangeSerializer,
     ProfileChangesSerializer,
@@ -93,20 +92,4 @@ CHANGE_PASSWORD: Final = operation(
         {"current_password": ["This password is wrong."]},
     ),
     answer=Answer("New tokens.", TokenPairSerializer, TOKENS),
-)
-
-CLOSE_ACCOUNT: Final = operation(
-    "close_account",
-    TAG,
-    "Close one's account",
-    "Deactivate the account; every token dies at once.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
-    body=Body(
-        AccountClosingSerializer,
-        {"password": PASSWORD},
-        {"password": ["This password is wrong."]},
-    ),
-    answer=Answer("The account is closed.", None, status_code=204),
 )

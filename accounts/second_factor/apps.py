@@ -1,4 +1,4 @@
-"""The app's name, its checks, and its step of a log-in."""
+"""The app's name, its checks, its step of a log-in, and its part in leaving."""
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
@@ -11,11 +11,16 @@ class SecondFactorConfig(AppConfig):
     verbose_name = "Second factor"
 
     def ready(self) -> None:
-        """Register the checks, and ask for the factor at each log-in."""
+        """Register the checks, and ask for the factor at each log-in and erasure."""
+        from accounts.leaving_hooks import ERASURE_STEPS, EXPORT_SECTIONS, Section
         from accounts.login_steps import LOGIN_STEPS
         from accounts.second_factor import checks
-        from accounts.second_factor.services import ask_for_factor
+        from accounts.second_factor.schema import FACTORS
+        from accounts.second_factor.serializers import FactorsSerializer
+        from accounts.second_factor.services import ask_for_factor, check_code, describe_factors
 
         register(checks.check_keys, Tags.security)
         register(checks.check_challenges, Tags.security)
         LOGIN_STEPS[self.name] = ask_for_factor
+        ERASURE_STEPS[self.name] = check_code
+        EXPORT_SECTIONS["second_factor"] = Section(FactorsSerializer, describe_factors, FACTORS)

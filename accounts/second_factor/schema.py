@@ -97,6 +97,7 @@ PASSKEY: Final = {
     "created_at": "2026-03-02T09:30:00.123456-05:00",
     "last_used_at": None,
 }
+FACTORS: Final = {"is_required": False, "is_on": False, "recovery_codes_left": 0, "passkeys": []}
 # What browsers send is longer.
 MADE: Final = {
     "id": "cGhvbmU",
@@ -125,11 +126,7 @@ GET_FACTORS: Final = operation(
     TAG,
     "Read what one's account has",
     "Say whether a log-in asks for a second factor, and how many recovery codes are left.",
-    answer=Answer(
-        "The state.",
-        FactorsSerializer,
-        {"is_required": False, "is_on": False, "recovery_codes_left": 0, "passkeys": []},
-    ),
+    answer=Answer("The state.", FactorsSerializer, FACTORS),
 )
 
 BEGIN_SET_UP: Final = operation(

@@ -111,6 +111,15 @@ def ask_for_factor(user: User) -> None:
         raise SecondFactorSetUpRequired(make_challenge(user, app))
 
 
+def check_code(user: User, code: str) -> None:
+    """Use up a code of the locked user's factor, if they have one.
+
+    Raises: ValidationError on `code`.
+    """
+    if has_factor(user) and not use_code(user, code):
+        raise _refuse_code()
+
+
 def is_required(user: User) -> bool:
     """Return whether the user has to have a second factor."""
     return bool(settings.AUTH_SECOND_FACTOR_FOR_STAFF and (user.is_admin or user.is_superuser))
@@ -352,8 +361,7 @@ def _load_with_code(user_id: int, code: str) -> User:
     user = load_active_user(user_id)
     if not has_factor(user):
         raise FactorIsOff
-    if not use_code(user, code):
-        raise _refuse_code()
+    check_code(user, code)
     return user
 
 

@@ -12,9 +12,13 @@ class SecurityLogConfig(AppConfig):
     verbose_name = "security log"
 
     def ready(self) -> None:
-        """Register the check, and listen to what is to be recorded."""
-        from accounts.security_log import checks, origin, receivers
+        """Register the check and the section of an export; listen to what is to be recorded."""
+        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
+        from accounts.security_log import checks, origin, receivers, schema
+        from accounts.security_log.pages import read_for_export
+        from accounts.security_log.serializers import EventPageSerializer
 
         register(checks.check_retention, Tags.security)
+        EXPORT_SECTIONS["events"] = Section(EventPageSerializer, read_for_export, schema.PAGE)
         origin.connect()
         receivers.connect()

@@ -16,6 +16,7 @@ class Event(models.TextChoices):
     ACCOUNT_DEACTIVATED = "account_deactivated", "account deactivated or closed"
     ACCOUNT_ACTIVATED = "account_activated", "account activated again"
     ACCOUNT_DELETED = "account_deleted", "account deleted"
+    ACCOUNT_ERASED = "account_erased", "account erased, at its owner's wish"
     SESSION_STARTED = "session_started", "logged in"
     ADMIN_LOGIN = "admin_login", "logged in to the admin site"
     LOGIN_FAILED = "login_failed", "failed log-in"

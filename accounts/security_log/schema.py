@@ -17,6 +17,7 @@ EVENT: Final[dict[str, Any]] = {
     "user_agent": SESSION["user_agent"],
     "about": SESSION["id"],
 }
+PAGE: Final = {"results": [EVENT], "next": EVENT["id"]}
 LIST_EVENTS: Final = operation(
     "list_events",
     "Account",
@@ -28,5 +29,5 @@ LIST_EVENTS: Final = operation(
         [OpenApiExample("The first page", 20, parameter_only=("page_size", "query"))],
         {"page_size": ["Ensure this value is less than or equal to 100."]},
     ),
-    answer=Answer("The page.", EventPageSerializer, {"results": [EVENT], "next": EVENT["id"]}),
+    answer=Answer("The page.", EventPageSerializer, PAGE),
 )

@@ -1,6 +1,5 @@
 """`/auth/`: a user's own account."""
 
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,12 +12,11 @@ from accounts.parsers import LimitedMultiPartParser
 from accounts.representations import TokenPairSerializer, UserSerializer
 from accounts.schema import profile as schema
 from accounts.serializers import (
-    AccountClosingSerializer,
     AvatarUploadSerializer,
     PasswordChangeSerializer,
     ProfileChangesSerializer,
 )
-from accounts.services import change_password, close_account, set_avatar, update_profile
+from accounts.services import change_password, set_avatar, update_profile
 from accounts.viewer import get_session_id, get_viewer
 from accounts.workload import slow_work
 
@@ -78,20 +76,3 @@ class PasswordView(APIView):
                 **body.validated_data,
             )
         return Response(TokenPairSerializer(tokens).data)
-
-
-class AccountView(APIView):
-    """`DELETE /auth/account`."""
-
-    @schema.CLOSE_ACCOUNT
-    def delete(self, request: Request) -> Response:
-        """Deactivate one's account; every token dies."""
-        body = AccountClosingSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        user_id = get_viewer(request).pk
-        with slow_work():
-            check_limit(request, "password", account=user_id)
-            close_account(
-                user_id=user_id, session_id=get_session_id(request), **body.validated_data
-            )
-        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,4 +1,4 @@
-"""Fixtures of the accounts' tests: the cast's HTTP clients, and a place for uploads."""
+"""Fixtures of the accounts' tests: the cast's HTTP clients, a clock, and a place for uploads."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from tests.cast import Cast, client_of
+from tests.clocks import Clock
 
 
 @pytest.fixture
@@ -60,3 +61,11 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     """Store uploads in a directory of this test's own."""
     settings.MEDIA_ROOT = tmp_path
     return tmp_path
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let time steps go by only where a test says so."""
+    clock = Clock(now=60_000_000)
+    monkeypatch.setattr("accounts.second_factor.codes.current_step", lambda: int(clock()))
+    return clock

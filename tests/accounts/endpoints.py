@@ -112,7 +112,12 @@ ENDPOINTS = (
         is_open=True,
     ),
     Endpoint("POST", "/auth/login/second-factor/passkey", SHOWN, frozenset(SHOWN), is_open=True),
+    Endpoint("POST", "/auth/export", {"password": PASSWORD}),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
+    Endpoint("POST", "/auth/reopen-account", EMAIL, frozenset(EMAIL), is_open=True),
+    Endpoint(
+        "POST", "/auth/reopen-account/confirm", {"token": "x"}, frozenset({"token"}), is_open=True
+    ),
     Endpoint("GET", "/users"),
     Endpoint("GET", "/users/1"),
     Endpoint("GET", "/users/lookup"),

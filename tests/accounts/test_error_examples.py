@@ -54,6 +54,9 @@ BAD_BODIES: dict[str, dict[str, Any]] = {
     "patch_profile": {"phone": "x", "frist_name": "Grace"},
     "change_password": {"current_password": "wrong", "new_password": NEW_PASSWORD},
     "close_account": {"password": "wrong"},
+    "export_account": {"password": "wrong"},
+    "ask_for_reopening": {"email": "grace"},
+    "reopen_account": {"token": "x"},
     "ask_for_reset": {"email": "grace"},
     "reset_password": {"token": "x", "new_password": NEW_PASSWORD},
     "create_api_key": {"name": "Payroll export", "password": "wrong"},
@@ -78,7 +81,15 @@ TAKEN = {
     "last_name": "Rolle",
 }
 SLOW = (
-    *("register", "login", "change_password", "close_account", "upload_avatar", "list_users"),
+    *(
+        "register",
+        "login",
+        "change_password",
+        "close_account",
+        "export_account",
+        "upload_avatar",
+        "list_users",
+    ),
     *("reset_password", "change_email", "create_api_key"),
     *("set_up_second_factor", "renew_recovery_codes", "turn_off_second_factor"),
     *("begin_passkey", "remove_passkey"),
@@ -87,6 +98,7 @@ PROOF = {"password": PASSWORD, "code": "x"}
 PROVEN = {
     "change_password": {"new_password": NEW_PASSWORD},
     "close_account": {},
+    "export_account": {},
     "change_email": {"new_email": "grace.albury@example.com"},
     "create_api_key": {"name": "Payroll export"},
     "set_up_second_factor": {},
@@ -246,7 +258,12 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
         yield offender.offend("refresh", {"refresh_token": "x.y.z"})
     yield offender.offend("change_password", BAD_BODIES["change_password"])
     yield offender.offend("change_password", BAD_BODIES["change_password"])
-    for name in ("close_account", "set_up_second_factor", "turn_off_second_factor"):
+    for name in (
+        "close_account",
+        "export_account",
+        "set_up_second_factor",
+        "turn_off_second_factor",
+    ):
         yield offender.offend(name, BAD_BODIES[name])
     for name in ("begin_passkey", "remove_passkey"):
         yield offender.offend(name, BAD_BODIES[name])
@@ -262,8 +279,9 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     yield offender.offend("change_email", BAD_BODIES["change_email"])
     offender.offend("ask_for_reset", {"email": "alice@example.com"})
     yield offender.offend("ask_for_reset", {"email": "alice@example.com"})
+    yield offender.offend("ask_for_reopening", {"email": "alice@example.com"})
     yield offender.offend("ask_for_verification")
-    for name in ("confirm_email", "reset_password", "confirm_email"):
+    for name in ("confirm_email", "reset_password", "confirm_email", "reopen_account"):
         yield offender.offend(name, BAD_BODIES[name])
     yield offender.offend("create_api_key", BAD_BODIES["create_api_key"])
     offender.offend("list_users")

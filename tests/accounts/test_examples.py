@@ -23,6 +23,7 @@ OPERATIONS = {operation.name: operation for operation in list_operations()}
 VOLATILE = {"id", "user_id", "avatar_url", "created_at", "updated_at"}
 VOLATILE |= {"access_token", "refresh_token", "key", "at", "last_used_at", "expires_at"}
 VOLATILE |= {"address", "user_agent", "about", "next"}
+VOLATILE |= {"exported_at", "last_login", "sessions", "api_keys", "events"}
 VOLATILE |= {"options", "state", "secret", "uri", "recovery_codes", "challenge"}
 
 
@@ -130,7 +131,7 @@ def test_every_example_works(settings: Settings) -> None:
         reader.do(name)
     reader.do("list_users", query="?search=chef")
     reader.do("look_up_user", query="?username=grace")
-    for name in ("create_api_key", "list_api_keys", "revoke_api_key"):
+    for name in ("create_api_key", "list_api_keys", "export_account", "revoke_api_key"):
         reader.do(name)
     for name in ("logout", "login"):
         reader.do(name)
@@ -144,6 +145,8 @@ def test_every_example_works(settings: Settings) -> None:
     reader.do("reset_password", {"token": read_token(), "new_password": PASSWORD})
     reader.do("login", {"email": NEW_EMAIL, "password": PASSWORD}, example=False)
     reader.do("close_account")
+    reader.do("ask_for_reopening", {"email": NEW_EMAIL})
+    reader.do("reopen_account", {"token": read_token()})
     settings.AUTH_REGISTRATION_BY_MAIL = True
     reader.do("register", FORM | {"email": "ann@example.com"})
     assert reader.done == set(OPERATIONS)

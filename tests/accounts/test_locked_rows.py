@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from accounts import services
 from accounts.administration import activate_user, deactivate_user, revoke_tokens, set_password
 from accounts.errors import AccountGone, InvalidCredentials
+from accounts.leaving.closing import close_account, erase_account
 from accounts.models import LoginSession, User
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
@@ -25,7 +26,8 @@ INTENTS: dict[str, Callable[[int], object]] = {
     "password": lambda pk: services.change_password(
         user_id=pk, current_password=PASSWORD, new_password=NEW_PASSWORD
     ),
-    "closing": lambda pk: services.close_account(user_id=pk, password=PASSWORD),
+    "closing": lambda pk: close_account(user_id=pk),
+    "erasure": lambda pk: erase_account(user_id=pk, code=""),
 }
 
 

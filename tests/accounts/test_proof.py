@@ -30,7 +30,9 @@ PROVEN: dict[str, Proven] = {
     "email": Proven("post", "/auth/change-email", {"new_email": "eva@example.com"}, 202),
     "API key": Proven("post", "/auth/api-keys", {"name": "x"}, 201),
     "second factor": Proven("post", "/auth/second-factor/app", {}, 200),
+    "export": Proven("post", "/auth/export", {}, 200),
     "closing": Proven("delete", "/auth/account", {}, 204),
+    "erasure": Proven("delete", "/auth/account", {"erase": True}, 204),
 }
 for_proven = pytest.mark.parametrize("proven", PROVEN.values(), ids=PROVEN)
 

@@ -109,8 +109,19 @@ class Tour:
         self._look_around(user)
         if form is not FORMS[0]:
             self._call("delete", "/auth/account", {"password": PASSWORD}, expect=400)
+            self._leave_and_come_back(new_credentials)
             self._call("delete", "/auth/account", {"password": NEW_PASSWORD}, expect=204)
             self._call("get", "/auth/verify", expect=401)
+
+    def _leave_and_come_back(self, credentials: dict[str, str]) -> None:
+        password = {"password": credentials["password"]}
+        self._call("post", "/auth/export", password)
+        self._call("delete", "/auth/account", password, expect=204)
+        self._call("post", "/auth/reopen-account", {"email": credentials["email"]}, expect=202)
+        token = read_token()
+        self._call("post", "/auth/reopen-account/confirm", {"token": token})
+        self.secrets |= {token}
+        self._call("post", "/auth/login", credentials)
 
     def _use_a_key(self, user: Any) -> None:
         body = {"name": "x", "scope": "write", "password": PASSWORD}

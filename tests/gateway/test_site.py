@@ -10,9 +10,11 @@ from typing import Final
 
 import pytest
 import trustme
+from pytest_django import Settings
 
 from accounts.models import User
-from tests.cast import token_of
+from accounts.services import set_avatar
+from tests.cast import PASSWORD, token_of
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.servers.nginx_server import NginxServer, read_published, upstream
 from tests.servers.server import HOST, find_free_port
@@ -34,13 +36,12 @@ class Site:
         authority.configure_trust(self._context)
         self._context.check_hostname = False  # we come by an address
 
-    def ask(self, path: str, **headers: str) -> tuple[HTTPResponse, bytes]:
+    def ask(
+        self, path: str, method: str = "GET", body: str | None = None, **headers: str
+    ) -> tuple[HTTPResponse, bytes]:
         """Return what the site answers over TLS."""
-        return _ask(
-            HTTPSConnection(HOST, self.port, timeout=ANSWER_SECONDS, context=self._context),
-            path,
-            headers,
-        )
+        connection = HTTPSConnection(HOST, self.port, timeout=ANSWER_SECONDS, context=self._context)
+        return _ask(connection, path, headers, method, body)
 
     def ask_plainly(self, path: str) -> tuple[HTTPResponse, bytes]:
         """Return what it answers without TLS."""
@@ -48,21 +49,27 @@ class Site:
 
 
 def _ask(
-    connection: HTTPConnection, path: str, headers: dict[str, str]
+    connection: HTTPConnection,
+    path: str,
+    headers: dict[str, str],
+    method: str = "GET",
+    body: str | None = None,
 ) -> tuple[HTTPResponse, bytes]:
     with closing(connection):
-        connection.request("GET", path, headers={"Host": SITE} | headers)
+        kind = {"Content-Type": "application/json"} if body else {}
+        connection.request(method, path, body, {"Host": SITE} | kind | headers)
         answer = connection.getresponse()
         return answer, answer.read()
 
 
 @pytest.fixture
-def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    """Run the product behind a proxy."""
+def web_server(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[WebServer]:
+    """Run the product behind a proxy that serves its pictures."""
     variables = WAIT_VARIABLES | {
         "ALLOWED_HOSTS": f"{SITE},{HOST}",
         "TRUST_X_FORWARDED_PROTO": "True",
         "NUM_PROXIES": "1",
+        "MEDIA_ROOT": str(tmp_path / "media"),
     }
     with WebServer(tmp_path_factory.mktemp("web"), variables=variables) as server:
         yield server
@@ -105,11 +112,25 @@ def test_site_answers_over_tls_alone(site: Site, alice: User) -> None:
 
 
 def test_pictures_are_served_by_nginx(site: Site) -> None:
-    """For ever, since a new picture has a new name, and as nothing but a picture."""
+    """As nothing but a picture, to be kept by browsers and by no proxy."""
     answer, body = site.ask("/media/me.jpg")
     assert (answer.status, body) == (200, PICTURE)
-    assert "immutable" in answer.getheader("Cache-Control", "")
+    assert answer.getheader("Cache-Control") == "private, max-age=86400, immutable"
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
+
+
+def test_picture_of_a_closed_account_is_not_served(
+    site: Site, alice: User, settings: Settings, tmp_path: Path
+) -> None:
+    """By the file that nginx serves: there with the account, and gone with the answer."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    url = set_avatar(user_id=alice.pk, content=PICTURE).avatar_url
+    assert site.ask(url)[1] == PICTURE
+    token = f"Bearer {token_of(alice)}"
+    body = json.dumps({"password": PASSWORD})
+    answer, _ = site.ask("/auth/account", "DELETE", body, Authorization=token)
+    assert answer.status == 204
+    assert site.ask(url)[0].status == 404
 
 
 def test_log_has_no_query(site: Site, tmp_path: Path) -> None:

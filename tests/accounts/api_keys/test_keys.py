@@ -25,9 +25,9 @@ from accounts.api_keys.known import KNOWN
 from accounts.api_keys.models import ApiKey
 from accounts.api_keys.services import MAX_KEYS, create_key, revoke_key
 from accounts.errors import AccountGone
+from accounts.leaving.closing import close_account
 from accounts.models import User
 from accounts.notices import KEY_CREATED, KEY_REVOKED
-from accounts.services import close_account
 from tests.accounts.api_keys.program import Program, ask, make_program
 from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from tests.concurrency import run_together
@@ -148,7 +148,7 @@ ENDINGS: dict[str, Callable[[User, Program], object]] = {
     "revoked": revoke,
     "expired": expire,
     "deactivated": lambda user, _: deactivate_user(user_id=user.pk),
-    "closed": lambda user, _: close_account(user_id=user.pk, password=PASSWORD),
+    "closed": lambda user, _: close_account(user_id=user.pk),
     "deleted": delete,
     "logged out everywhere": lambda user, _: revoke_tokens(user_id=user.pk),
     "new password": lambda user, _: set_password(user_id=user.pk, new_password=NEW_PASSWORD),

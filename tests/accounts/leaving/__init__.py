@@ -1,0 +1,1 @@
+"""Export, closing, opening again and erasure."""
