@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
 from hiremebahamas.environment import read_log_format
 from hiremebahamas.log_lines import JSONFormatter
@@ -52,6 +54,16 @@ def test_json_line_says_when_what_and_who() -> None:
     line = format_as_json("Redis failed %d times.", (3,))
     assert re.fullmatch(MOMENT, line.pop("time"))
     assert line == {"level": "ERROR", "logger": "usercache", "message": "Redis failed 3 times."}
+
+
+def test_json_line_names_its_span() -> None:
+    """Of OpenTelemetry, and its trace, so that a line leads to what else the request did."""
+    with TracerProvider(shutdown_on_exit=False).get_tracer("view").start_as_current_span("GET /"):
+        context = trace.get_current_span().get_span_context()
+        line = format_as_json("said")
+    assert line["trace_id"] == f"{context.trace_id:032x}"
+    assert line["span_id"] == f"{context.span_id:016x}"
+    assert "trace_id" not in format_as_json("said")
 
 
 @pytest.mark.parametrize(
