@@ -529,6 +529,7 @@ def test_pooler_passes_nothing_on(settings: Settings, alice: User) -> None:
 def test_client_cache_that_is_off(settings: Settings, alice: User) -> None:
     """No connection is opened, and memory serves shortly."""
     settings.USERCACHE_L1_MAX_ENTRIES = 0
+    stop_listening()  # those of an earlier test
     store = get_store()
     assert store.memory_l1 is None
     assert name_of(alice) == "Alice"
@@ -577,6 +578,7 @@ def test_redis_that_goes_and_comes(
     monkeypatch.setattr("usercache.backends.breaker.FIRST_PAUSE_SECONDS", 0.01)
     settings.USERCACHE_REDIS_ALIAS = "usercache"
     lead_shared_alias(settings, redis_server.url, **WAIT)
+    stop_listening()  # those of an earlier test
     store = get_store()
     assert name_of(alice) == "Alice"
     assert _count_locks(granted=True) == 0
