@@ -101,7 +101,10 @@ def check_writes_are_seen(everywhere: Everywhere, client: HttpClient) -> None:
         assert everywhere(client, "/auth/profile") == (200, user)
 
 
-@pytest.mark.parametrize(("fail", "come_back"), [("kill", "start"), ("pause", "resume")])
+@pytest.mark.parametrize(
+    ("fail", "come_back"),
+    [pytest.param("kill", "start", marks=pytest.mark.long), ("pause", "resume")],
+)
 def test_load_goes_on(
     web_server: WebServer,
     redis_server: RedisServer,

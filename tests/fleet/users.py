@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import jwt
 import psycopg
@@ -10,11 +11,16 @@ CONNECT_SECONDS = 2
 TOKEN_HOURS = 2
 
 CREATE = """
-INSERT INTO users (email, first_name, last_name, password, bio, avatar_url, occupation, location,
-  is_active, is_admin, is_superuser, created_at, updated_at, token_version)
-SELECT gen_random_uuid() || '@example.com', 'Alice', 'Rolle', '!unusable', '0', '', '', '',
-  true, false, false, now(), now(), 1
-FROM generate_series(1, %s) RETURNING id
+WITH created AS (
+  INSERT INTO users (email, first_name, last_name, password, bio, avatar_url, occupation, location,
+    is_active, is_admin, is_superuser, created_at, updated_at, token_version)
+  SELECT gen_random_uuid() || '@example.com', 'Alice', 'Rolle', '!unusable', '0', '', '', '',
+    true, false, false, now(), now(), 1
+  FROM generate_series(1, %s) RETURNING id
+)
+INSERT INTO login_sessions (id, user_id, token_hash, created_at, rotated_at, expires_at)
+SELECT gen_random_uuid(), id, gen_random_uuid(), now(), now(), now() + '1 day' FROM created
+RETURNING user_id, id
 """
 READ = "SELECT bio FROM users WHERE id = %s FOR UPDATE"
 WRITE = "UPDATE users SET bio = %s WHERE id = %s"
@@ -40,8 +46,8 @@ class Users:
         self._connection: psycopg.Connection | None = None
 
     def create(self, count: int) -> list[Person]:
-        """Add users who need no password to close their account."""
-        return [Person(pk, self._mint(pk)) for (pk,) in self.execute(CREATE, count)]
+        """Add users who have just logged in, which closes their account without a password."""
+        return [Person(pk, self._mint(pk, sid)) for pk, sid in self.execute(CREATE, count)]
 
     def read_version(self, pk: int) -> int:
         """Return what is committed, once the present writer of this row has finished."""
@@ -77,8 +83,9 @@ class Users:
         except psycopg.errors.ReadOnlySqlTransaction as error:
             raise psycopg.OperationalError(str(error)) from error
 
-    def _mint(self, pk: int) -> str:
+    def _mint(self, pk: int, session_id: UUID) -> str:
         claims = {"user_id": pk, "token_version": 1, "token_type": "access", "jti": f"fleet-{pk}"}
+        claims["sid"] = str(session_id)
         now = datetime.now(UTC)
         times = {"iat": now, "exp": now + timedelta(hours=TOKEN_HOURS)}
         return jwt.encode(claims | times, self._signing_key, "HS256")

@@ -154,7 +154,7 @@ SESSIONS: Final[dict[str, dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("find", [user_of, auser_of])
+@pytest.mark.parametrize("find", [user_of, pytest.param(auser_of, marks=pytest.mark.long)])
 @pytest.mark.parametrize("warmth", ["cold", "warm", pytest.param("l1", marks=pytest.mark.redis)])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("changed", SESSIONS)

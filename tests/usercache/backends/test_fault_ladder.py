@@ -11,6 +11,7 @@ from tests.caches import lead_shared_alias
 from tests.counting import counts
 from tests.servers.redis_server import RedisServer
 from tests.servers.tcp_proxy import TcpProxy
+from tests.sizes import some_of
 from tests.steering import steer_recovery
 from tests.usercache.redis_faults import FAULTS, Fault
 from tests.users import User
@@ -124,8 +125,7 @@ FUNCTIONS: list[Callable[[Store], None]] = [
 ]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(("fault", "function"), some_of(FAULTS, FUNCTIONS))
 def test_function_under_fault(
     function: Callable[[Store], None],
     fault: Fault,

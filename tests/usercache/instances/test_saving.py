@@ -10,6 +10,7 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.concurrency import run_together
+from tests.sizes import some_of
 from tests.usercache.instances.ways_to_save import (
     OTHER,
     WAYS,
@@ -61,8 +62,7 @@ def test_same_row_as_an_ordinary_save(alice: User, write: Callable[[Any], None])
     assert cached(alice).first_name == "Alicia"
 
 
-@in_each_way
-@pytest.mark.parametrize("moment", range(-1, 8))
+@pytest.mark.parametrize(("moment", "write"), some_of(range(-1, 8), WAYS))
 def test_what_others_change_meanwhile_survives(
     alice: User, write: Callable[[Any], None], moment: int
 ) -> None:

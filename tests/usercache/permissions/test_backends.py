@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from tests.counting import CountCommands, counts
 from tests.rooms import WHOLE_PRODUCT
+from tests.sizes import some_of
 from tests.usercache.conftest import MakeUser
 from tests.usercache.permissions.conftest import APP_LABEL, Parish, ask, from_cache, from_database
 from tests.users import User
@@ -98,8 +99,7 @@ KINDS: dict[str, dict[str, bool]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize(("kind", "name"), some_of(KINDS, ANSWERS))
 def test_answer_is_django_s_and_costs_no_query(
     parish: Parish, settings: Settings, name: str, kind: str
 ) -> None:
