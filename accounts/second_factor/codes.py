@@ -27,12 +27,13 @@ STEP_SECONDS: Final = 30
 SKEW_STEPS: Final = 1
 """The app's clock may be so many steps before or behind ours."""
 RECOVERY_CODES: Final = 10
-RECOVERY_BYTES: Final = 10
-"""80 bits: a hash is enough to store them, without a salt or slow hashing."""
+RECOVERY_BYTES: Final = 15
+"""120 bits: from 112 on a hash is enough to store them, without a salt or slow hashing.
+Source: OWASP ASVS 5.0, 6.5.2."""
 GROUP_LENGTH: Final = 4
 
 APP_CODE: Final = re.compile(r"[0-9]{6}")
-RECOVERY_CODE: Final = re.compile(r"[A-Z2-7]{16}")
+RECOVERY_CODE: Final = re.compile(r"[A-Z2-7]{24}")
 IGNORED: Final = str.maketrans("", "", " -")
 
 
@@ -81,7 +82,7 @@ def confirm_app(app: AuthenticatorApp, code: str) -> bool:
 
 
 def replace_recovery_codes(user: User) -> list[str]:
-    """Return new codes, as in `ABCD-EFGH-IJKL-MNOP`; the old ones are worth nothing."""
+    """Return new codes, as in `ABCD-EFGH-IJKL-MNOP-QRST-UVWX`; the old ones are worth nothing."""
     codes = [_make_recovery_code() for _ in range(RECOVERY_CODES)]
     RecoveryCode.objects.filter(user=user).delete()
     RecoveryCode.objects.bulk_create(

@@ -39,7 +39,7 @@ from accounts.second_factor.services import WRONG_CODE
 TAG: Final = "Second factor"
 CODE: Final = "492039"
 SECRET: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105  # made up
-RECOVERY_CODES: Final = [f"GRAC-EALB-URYN-ASS{digit}" for digit in "AEIMQUY246"]
+RECOVERY_CODES: Final = [f"GRAC-EALB-URYN-ASSA-UBAH-AMA{digit}" for digit in "AEIMQUY246"]
 open_operation: Final = partial(operation, is_open=True)
 
 ON: Final = "There is an authenticator app already."

@@ -1,5 +1,6 @@
 """No secret, code or challenge is kept where it doesn't belong."""
 
+import base64
 import logging
 import re
 from typing import Any
@@ -13,7 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
-from tests.accounts.second_factor.phone import Phone, ask_for_challenge, finish
+from tests.accounts.second_factor.phone import Phone, ask_for_challenge, finish, set_up_phone
 from tests.cast import PASSWORD
 from tests.clocks import Clock
 
@@ -116,3 +117,20 @@ def test_tables_hold_neither_secret_nor_code(life: Life) -> None:
             rows += cursor.fetchall()
     assert len(rows) > 11
     assert not [secret for secret in life.secrets if is_in(secret, repr(rows))]
+
+
+def test_recovery_codes_are_long_enough_for_a_plain_hash(
+    alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is 120 bits of the operating system's randomness, and nothing else."""
+    asked: list[int] = []
+
+    def draw(size: int) -> bytes:
+        asked.append(size * 8)
+        return bytes([len(asked)]) * size
+
+    monkeypatch.setattr("accounts.second_factor.codes.secrets.token_bytes", draw)
+    phone = set_up_phone(alice, clock)
+    assert asked[-10:] == [120] * 10
+    drawn = [base64.b32encode(bytes([number]) * 15).decode() for number in range(1, len(asked) + 1)]
+    assert [code.replace("-", "") for code in phone.recovery_codes] == drawn[-10:]
