@@ -18,6 +18,7 @@ class AccountsConfig(AppConfig):
         register(checks.check_refresh_grace, Tags.security)
         register(checks.check_limits, Tags.security)
         register(checks.check_proxies, Tags.security)
+        register(checks.check_refresh_cookie, Tags.security)
         register(checks.check_password_validators, Tags.security)
         register(checks.check_mail, Tags.security)
         register(checks.check_mail_is_sent, Tags.security, deploy=True)

@@ -109,6 +109,22 @@ def check_session_lifetimes(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_refresh_cookie(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that browsers take the cookie, and keep it to themselves (E009)."""
+    same_site, secure = settings.AUTH_REFRESH_COOKIE_SAMESITE, settings.AUTH_REFRESH_COOKIE_SECURE
+    if (same_site, secure) in {("Strict", True), ("Strict", False), ("None", True)}:
+        return []
+    return [
+        Error(
+            f"AUTH_REFRESH_COOKIE_SAMESITE is {same_site!r}, and AUTH_REFRESH_COOKIE_SECURE "
+            f"{secure!r}.",
+            hint='Set the first to "Strict", or to "None" where the pages are of another site than '
+            "this server; the second to True, or to False for development with Strict.",
+            id="accounts.E009",
+        )
+    ]
+
+
 def check_password_validators(**_kwargs: Any) -> list[CheckMessage]:
     """Check that weak passwords are refused (E008)."""
     try:

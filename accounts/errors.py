@@ -93,6 +93,13 @@ class RecentLoginRequired(PermissionDenied):
     default_code = "recent_login_required"
 
 
+class RefreshHeaderRequired(PermissionDenied):
+    """A cookie came without the header that no other site's page can send."""
+
+    default_detail = "Send the header X-Refresh-Cookie with this, whatever its value."
+    default_code = "refresh_header_required"
+
+
 class RequestTooLarge(APIException):
     """The body is larger than this endpoint reads."""
 

@@ -42,7 +42,8 @@ EXISTS_SUBJECT: Final = "You have an account already"
 EXISTS: Final = """Somebody, probably you, wanted to make an account with {email}, which has one.
 
 Log in with it. If you don't know your password any more, ask for a new one
-there. If it wasn't you, ignore this message: nothing was changed.
+there; if you have closed the account, for opening it again. If it wasn't you,
+ignore this message: nothing was changed.
 """
 REOPEN_SUBJECT: Final = "Open your account again"
 REOPEN: Final = """Somebody, probably you, wants to open the closed account of {email} again.

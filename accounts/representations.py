@@ -106,11 +106,21 @@ class ProfilePageSerializer(SharedFields):
     results = PublicProfileSerializer(many=True)
 
 
+class AccessTokenSerializer(SharedFields):
+    """The token for `Authorization: Bearer …`; that for the next refresh is in a cookie."""
+
+    access_token = serializers.CharField(help_text="A JWT, good for 15 minutes.")
+    token_type = serializers.CharField(default="bearer", read_only=True)
+
+
 class TokenPairSerializer(SharedFields):
     """The tokens for `Authorization: Bearer …` and for the next refresh."""
 
     access_token = serializers.CharField(help_text="A JWT, good for 15 minutes.")
-    refresh_token = serializers.CharField(help_text="Good for 14 days, and for one use.")
+    refresh_token = serializers.CharField(
+        required=False,
+        help_text="Good for 14 days, and for one use. Left out where it is in a cookie.",
+    )
     token_type = serializers.CharField(default="bearer", read_only=True)
 
 

@@ -20,7 +20,7 @@ from hiremebahamas.environment import (
     read_secrets,
     read_threads,
 )
-from hiremebahamas.variables import read_float, read_int, read_rates, read_switch
+from hiremebahamas.variables import read_choice, read_float, read_int, read_rates, read_switch
 
 HOUR_SECONDS = 60 * 60
 DAY_SECONDS = 24 * HOUR_SECONDS
@@ -221,6 +221,9 @@ AUTH_SESSION_IDLE_SECONDS = read_int("AUTH_SESSION_IDLE_SECONDS", 14 * DAY_SECON
 AUTH_SESSION_LONGEST_SECONDS = read_int("AUTH_SESSION_LONGEST_SECONDS", 90 * DAY_SECONDS, low=1)
 # A user without a password proves who they are by a log-in that isn't longer ago.
 AUTH_RECENT_LOGIN_SECONDS = read_int("AUTH_RECENT_LOGIN_SECONDS", 600, low=60, high=3600)
+# Where browser apps keep the refresh token; None for pages of another site than this server's.
+AUTH_REFRESH_COOKIE_SAMESITE = read_choice("AUTH_REFRESH_COOKIE_SAMESITE", ("Strict", "None"))
+AUTH_REFRESH_COOKIE_SECURE = not DEBUG
 # An API key lives no longer than this.
 AUTH_API_KEY_LONGEST_DAYS = read_int("AUTH_API_KEY_LONGEST_DAYS", 365, low=1, high=3650)
 # Events of the security log are kept so long.

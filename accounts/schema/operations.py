@@ -3,8 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
 
+from accounts.refresh_cookies import HEADER
+from accounts.representations import TokenPairSerializer
 from accounts.schema.refusals import (
     NOT_ACCEPTABLE,
     TOO_LARGE,
@@ -60,6 +67,13 @@ class Parameters(NamedTuple):
 
 
 NO_PARAMETERS: Final = Parameters(())
+COOKIE_HEADER: Final = OpenApiParameter(
+    HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="For browser apps. Whatever its value, the refresh token is in a cookie, and not "
+    "in the answer.",
+)
 
 
 def operation(
@@ -87,8 +101,11 @@ def operation(
         responses |= UNAUTHENTICATED
     if takes_keys:
         responses |= UNAUTHENTICATED_OR_KEY | TOO_MANY_ATTEMPTS
-    if parameters.described:
-        extras["parameters"] = list(parameters.described)
+    described = list(parameters.described)
+    if isinstance(answer.serializer, type) and issubclass(answer.serializer, TokenPairSerializer):
+        described.append(COOKIE_HEADER)
+    if described:
+        extras["parameters"] = described
     if parameters.errors:
         responses |= refuse_fields(parameters.errors)
     if body is not None:

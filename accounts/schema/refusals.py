@@ -17,6 +17,7 @@ from accounts.errors import (
     InvalidRefreshToken,
     OutOfScope,
     RecentLoginRequired,
+    RefreshHeaderRequired,
     RequestTooLarge,
     SecondFactorRequired,
     SecondFactorSetUpRequired,
@@ -92,6 +93,9 @@ DEAD_REFRESH_TOKEN: Final = refuse(
     from_error(InvalidRefreshToken),
     from_error(SessionEnded),
     from_error(TokenReused),
+)
+NO_REFRESH_HEADER: Final = refuse(
+    403, "The header X-Refresh-Cookie is missing.", from_error(RefreshHeaderRequired)
 )
 _BAD_TOKENS: Final = (
     Refusal("not_authenticated", "Authentication credentials were not provided."),

@@ -5,14 +5,16 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from accounts.refresh_cookies import NAME, SECURE_PREFIX
 from accounts.representations import (
+    AccessTokenSerializer,
     DetailSerializer,
     LoginSerializer,
     SessionListSerializer,
     TokenPairSerializer,
     VerificationSerializer,
 )
-from accounts.schema.operations import Answer, Body, Parameters, operation
+from accounts.schema.operations import COOKIE_HEADER, Answer, Body, Parameters, operation
 from accounts.schema.people import (
     EMAIL,
     NEW_USER,
@@ -26,6 +28,7 @@ from accounts.schema.refusals import (
     BAD_REFRESH_TOKEN,
     BUSY,
     DEAD_REFRESH_TOKEN,
+    NO_REFRESH_HEADER,
     NO_SUCH_SESSION,
     NOT_LOGGED_IN,
     TOO_MANY_ATTEMPTS,
@@ -49,6 +52,14 @@ SESSION_ID: Final = OpenApiParameter(
     description="The session's id.",
     examples=[OpenApiExample("Grace", SESSION["id"])],
 )
+LOGGED_OUT: Final = "Logged out."
+REFRESH_COOKIE: Final = OpenApiParameter(
+    SECURE_PREFIX + NAME,
+    str,
+    OpenApiParameter.COOKIE,
+    description="A refresh token, as the browser keeps it.",
+)
+ACCESS: Final = {name: TOKENS[name] for name in ("access_token", "token_type")}
 ASKED_TO_REGISTER: Final = "A message is on its way. Confirm the email with it, then log in."
 BY_MAIL: Final = OpenApiResponse(
     DetailSerializer,
@@ -127,7 +138,29 @@ LOGOUT: Final = open_operation(
     "End the session of this refresh token, the last one or an earlier, and its access tokens.",
     BAD_REFRESH_TOKEN,
     body=OLD_TOKEN,
-    answer=Answer("The session is over.", DetailSerializer, {"detail": "Logged out."}),
+    answer=Answer("The session is over.", DetailSerializer, {"detail": LOGGED_OUT}),
+)
+
+REFRESH_BY_COOKIE: Final = open_operation(
+    "refresh_by_cookie",
+    TAG,
+    "Renew the tokens of a browser app",
+    "Exchange the refresh token of the cookie, once, for an access token and a new cookie.",
+    DEAD_REFRESH_TOKEN,
+    NO_REFRESH_HEADER,
+    TOO_MANY_ATTEMPTS,
+    parameters=Parameters([COOKIE_HEADER, REFRESH_COOKIE]),
+    answer=Answer("The next access token.", AccessTokenSerializer, ACCESS),
+)
+
+LOGOUT_BY_COOKIE: Final = open_operation(
+    "logout_by_cookie",
+    TAG,
+    "Log out of a browser app",
+    "End the session of the cookie, if it is still good, and delete the cookie.",
+    NO_REFRESH_HEADER,
+    parameters=Parameters([COOKIE_HEADER, REFRESH_COOKIE]),
+    answer=Answer("There is no session, nor a cookie.", DetailSerializer, {"detail": LOGGED_OUT}),
 )
 
 LIST_SESSIONS: Final = operation(

@@ -2,7 +2,6 @@
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.api_keys.access import KeyedView
 from accounts.avatars import prepare_avatar
@@ -18,6 +17,7 @@ from accounts.serializers import (
 )
 from accounts.services import change_password, set_avatar, update_profile
 from accounts.viewer import get_session_id, get_viewer
+from accounts.views.tokens import TokenView
 from accounts.workload import slow_work
 
 
@@ -59,7 +59,7 @@ class AvatarView(KeyedView):
         return Response({"avatar_url": user.avatar_url})
 
 
-class PasswordView(APIView):
+class PasswordView(TokenView):
     """`POST /auth/change-password`."""
 
     @schema.CHANGE_PASSWORD

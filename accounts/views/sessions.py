@@ -1,6 +1,7 @@
 """`/auth/`: getting tokens, renewing them, giving them up."""
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from accounts.devices import get_device
 from accounts.errors import InvalidRefreshToken
 from accounts.limits import check_limit
 from accounts.models import User
+from accounts.refresh_cookies import delete_cookie, read_cookie
 from accounts.registrations.services import ask_to_register
 from accounts.representations import (
     LoginSerializer,
@@ -33,10 +35,11 @@ from accounts.services import log_in, register_user
 from accounts.sessions import end_session, list_sessions, log_out, refresh_session
 from accounts.tokens import SESSION_CLAIM, TokenPair, read_refresh_token
 from accounts.viewer import get_viewer
+from accounts.views.tokens import TokenView
 from accounts.workload import slow_work
 
 
-class OpenView(APIView):
+class OpenView(TokenView):
     """A view for clients without a valid access token."""
 
     # An expired token in the header must not stand in the way of a new one.
@@ -86,9 +89,29 @@ class RefreshView(OpenView):
         """Exchange a refresh token, once, for a new pair."""
         body = RefreshTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        check_limit(request, "refresh", account=_find_session(**body.validated_data))
-        tokens = refresh_session(device=get_device(request), **body.validated_data)
-        return Response(TokenPairSerializer(tokens).data)
+        return _refresh(request, **body.validated_data)
+
+
+class CookieRefreshView(OpenView):
+    """`POST /auth/cookie/refresh`."""
+
+    @schema.REFRESH_BY_COOKIE
+    def post(self, request: Request) -> Response:
+        """Exchange the refresh token of the cookie, once, for an access token and a new cookie."""
+        return _refresh(request, refresh_token=read_cookie(request))
+
+
+class CookieLogoutView(OpenView):
+    """`POST /auth/cookie/logout`."""
+
+    @schema.LOGOUT_BY_COOKIE
+    def post(self, request: Request) -> Response:
+        """End the session of the cookie, if it is still good, and delete the cookie."""
+        with suppress(InvalidRefreshToken):
+            log_out(refresh_token=read_cookie(request))
+        response = Response({"detail": schema.LOGGED_OUT})
+        delete_cookie(response)
+        return response
 
 
 class LogoutView(OpenView):
@@ -100,7 +123,7 @@ class LogoutView(OpenView):
         body = RefreshTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         log_out(**body.validated_data)
-        return Response({"detail": "Logged out."})
+        return Response({"detail": schema.LOGGED_OUT})
 
 
 class SessionsView(APIView):
@@ -139,6 +162,12 @@ class VerifyView(KeyedView):
     def get(self, request: Request) -> Response:
         """Return the user of the access token; without a query when the user is cached."""
         return Response({"valid": True, "user_id": get_viewer(request).pk})
+
+
+def _refresh(request: Request, *, refresh_token: str) -> Response:
+    check_limit(request, "refresh", account=_find_session(refresh_token=refresh_token))
+    tokens = refresh_session(device=get_device(request), refresh_token=refresh_token)
+    return Response(TokenPairSerializer(tokens).data)
 
 
 def _find_session(*, refresh_token: str) -> object:

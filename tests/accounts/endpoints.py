@@ -68,6 +68,8 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/login", CREDENTIALS, frozenset(CREDENTIALS), is_open=True),
     Endpoint("POST", "/auth/refresh", TOKEN, frozenset(TOKEN), is_open=True),
     Endpoint("POST", "/auth/logout", TOKEN, frozenset(TOKEN), is_open=True),
+    Endpoint("POST", "/auth/cookie/refresh", is_open=True),
+    Endpoint("POST", "/auth/cookie/logout", is_open=True),
     Endpoint("GET", "/auth/sessions"),
     Endpoint("DELETE", "/auth/sessions"),
     Endpoint("DELETE", f"/auth/sessions/{SESSION_ID}"),

@@ -19,6 +19,7 @@ from accounts.api_keys.services import create_key
 from accounts.errors import Busy, StorageFull, StorageUnavailable
 from accounts.limits import SCOPES
 from accounts.models import LoginSession, User
+from accounts.refresh_cookies import get_name
 from accounts.schema.people import NEW_PASSWORD
 from accounts.second_factor.services import begin_set_up, confirm_set_up
 from accounts.sessions import log_out, refresh_session, start_session
@@ -181,11 +182,26 @@ def offend_alone(offender: Offender, user: User) -> Iterator[Answer]:
     yield offender.offend("login", {"email": "grace@example.com", "password": PASSWORD})
     yield offender.offend("logout", {"refresh_token": "x.y.z"})
     yield offender.offend("refresh", {"refresh_token": "x.y.z"})
+    yield offender.offend("refresh_by_cookie")
+    yield offender.offend("logout_by_cookie")
     used = {"refresh_token": start_session(user=user).refresh_token}
     refresh_session(refresh_token=used["refresh_token"])
     LoginSession.objects.update(rotated_at=F("rotated_at") - LONGER_THAN_THE_GRACE)
     yield offender.offend("refresh", used)
     yield offender.offend("refresh", used)
+    yield from offend_by_cookie(offender, user)
+
+
+def offend_by_cookie(offender: Offender, user: User) -> Iterator[Answer]:
+    """Come with a used refresh token, twice, and with none."""
+    name, header = "refresh_by_cookie", {"HTTP_X_REFRESH_COOKIE": "1"}
+    used = start_session(user=user).refresh_token
+    refresh_session(refresh_token=used)
+    LoginSession.objects.update(rotated_at=F("rotated_at") - LONGER_THAN_THE_GRACE)
+    cookie = {"HTTP_COOKIE": f"{get_name()}={used}"} | header
+    yield offender.offend(name, **cookie)
+    yield offender.offend(name, **cookie)
+    yield offender.offend(name, **header)
 
 
 def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> Iterator[Answer]:
@@ -256,6 +272,8 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     for _ in range(2):
         yield offender.offend("login", {"email": "grace@example.com", "password": PASSWORD})
         yield offender.offend("refresh", {"refresh_token": "x.y.z"})
+        used = {"HTTP_COOKIE": f"{get_name()}=x.y.z", "HTTP_X_REFRESH_COOKIE": "1"}
+        yield offender.offend("refresh_by_cookie", **used)
     yield offender.offend("change_password", BAD_BODIES["change_password"])
     yield offender.offend("change_password", BAD_BODIES["change_password"])
     for name in (

@@ -133,8 +133,12 @@ def test_every_example_works(settings: Settings) -> None:
     reader.do("look_up_user", query="?username=grace")
     for name in ("create_api_key", "list_api_keys", "export_account", "revoke_api_key"):
         reader.do(name)
-    for name in ("logout", "login"):
-        reader.do(name)
+    reader.do("logout")
+    in_a_browser: dict[str, Any] = {"HTTP_X_REFRESH_COOKIE": "1"}
+    reader.do("login", example=False, **in_a_browser)
+    for name in ("refresh_by_cookie", "logout_by_cookie"):
+        reader.do(name, **in_a_browser)
+    reader.do("login")
     use_second_factor(reader, settings)
     for name in ("login", "end_sessions", "login", "change_password"):
         reader.do(name)
