@@ -13,7 +13,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis.cache import RedisCache
 from pytest_django import Settings
 from redis.crc import key_slot
-from redis.exceptions import ClusterDownError, MaxConnectionsError, RedisError, TryAgainError
+from redis.exceptions import (
+    ClusterDownError,
+    MaxConnectionsError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -169,6 +175,41 @@ def test_django_s_cache_methods(cache: "RedisCache[ClusterClient]") -> None:
     assert 0 < cache.ttl("key1") <= 10
     cache.clear()
     assert "key1" not in cache
+
+
+def test_locks(cache: "RedisCache[ClusterClient]") -> None:
+    """A lock excludes others until it is released, and as django-redis makes it."""
+    with cache.lock("gate", timeout=10) as held:
+        assert held.owned()
+        assert not cache.lock("gate", blocking=False).acquire()
+    assert cache.lock("gate", timeout=10, blocking=False).acquire()
+
+
+def test_keys_of_two_slots(client: ClusterRedis) -> None:
+    """A command across slots is refused as a server would, and costs no other of its pipeline."""
+    with pytest.raises(ResponseError, match="same key slot"):
+        client.sdiff([KEYS[0], KEYS[1]])
+    pipe = client.pipeline()
+    pipe.sdiff([KEYS[0], KEYS[1]])
+    pipe.set(KEY, "x")
+    error, answer = pipe.execute(raise_on_error=False)
+    assert isinstance(error, ResponseError)
+    assert answer
+
+
+def test_keys_are_of_all_primaries(client: ClusterRedis) -> None:
+    """redis-py would ask one node."""
+    set_and_get(client)
+    assert sorted(client.keys("key*")) == sorted(key.encode() for key in KEYS)
+
+
+def test_many_of_nobody(settings: Settings) -> None:
+    """With IGNORE_EXCEPTIONS an unreachable cluster has nothing, whichever method is called."""
+    Deployment(f"redis+cluster://{HOST}:{find_free_port()}", lambda: None).use(settings)
+    settings.CACHES["usercache"]["OPTIONS"] |= {"IGNORE_EXCEPTIONS": True}
+    cache = cast("RedisCache[ClusterClient]", caches["usercache"])
+    assert cache.get_many(KEYS) == {}
+    assert KEY not in cache
 
 
 def test_threads_and_requests_share_one_client(cache: "RedisCache[ClusterClient]") -> None:

@@ -8,10 +8,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django_redis.client import DefaultClient
+from django_redis.exceptions import ConnectionInterrupted
 from django_redis.pool import ConnectionFactory
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -66,18 +68,18 @@ class ClusterClient(DefaultClient):
         self, keys: Collection[str], version: int | None = None, client: Redis | None = None
     ) -> dict[str, Any]:
         """Return the values of existing keys; one round trip, since MGET may not cross slots."""
+        client = client or self.get_client(write=False)
         full_keys = {self.make_key(key, version=version): key for key in keys}
-        with (client or self.get_client(write=False)).pipeline() as pipe:
-            for full_key in full_keys:
-                pipe.get(full_key)
-            found = zip(full_keys.values(), pipe.execute(), strict=True)
+        try:
+            with client.pipeline() as pipe:
+                for full_key in full_keys:
+                    pipe.get(full_key)
+                values = pipe.execute()
+        except RedisError as error:
+            # What IGNORE_EXCEPTIONS ignores.
+            raise ConnectionInterrupted(connection=client) from error
+        found = zip(full_keys.values(), values, strict=True)
         return {key: self.decode(value) for key, value in found if value is not None}
-
-    def keys(
-        self, search: str, version: int | None = None, client: Redis | None = None
-    ) -> list[str]:
-        """Return the keys that match, from all nodes: KEYS would ask one."""
-        return list(self.iter_keys(search, client=client, version=version))
 
 
 def _connect(addresses: list[tuple[str, int]], *, encrypt: bool, **kwargs: Any) -> RedisCluster:

@@ -11,7 +11,9 @@ from redis.exceptions import (
     ClusterDownError,
     MaxConnectionsError,
     MovedError,
+    RedisClusterException,
     RedisError,
+    ResponseError,
     SlotNotCoveredError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -171,6 +173,9 @@ def _sort(cluster: RedisCluster, commands: Sequence[Command]) -> list[Batch]:
             node = _node_for(cluster, command)
         except SlotNotCoveredError as error:
             command.note(ClusterDownError(str(error)))
+            continue
+        except RedisClusterException as error:  # it is no RedisError; its keys are of two slots
+            command.note(ResponseError(str(error)))
             continue
         if node.name not in batches:
             batches[node.name] = Batch(cluster.get_redis_connection(node))

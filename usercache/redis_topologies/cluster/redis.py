@@ -10,6 +10,7 @@ from redis.commands import CoreCommands, RedisClusterCommands
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.event import EventDispatcher
 from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
+from redis.lock import Lock
 
 from usercache.redis_topologies.cluster.exchange import Batch, Command, exchange, run_batches
 from usercache.redis_topologies.cluster.topology import Topology
@@ -57,6 +58,16 @@ class ClusterRedis(RedisClusterCommands):
     def pipeline(self, transaction: bool = False, shard_hint: Any = None) -> "ClusterPipeline":
         """Return a pipeline, without transactions across nodes: `transaction` is ignored."""
         return ClusterPipeline(self)
+
+    def keys(self, pattern: Any = "*", **options: Any) -> Any:
+        """Return the keys of all primaries that match, not those of one node."""
+        return super().keys(pattern, target_nodes=RedisCluster.PRIMARIES, **options)
+
+    def lock(
+        self, name: str, *args: Any, lock_class: type[Lock] | None = None, **options: Any
+    ) -> Lock:
+        """Return a lock on this key, with the arguments of `redis.Redis.lock()`."""
+        return (lock_class or Lock)(self, name, *args, **options)
 
     def get_primaries(self) -> dict[str, ConnectionPool]:
         """Return each primary's pool by a hash tag: a key with it, `probe{3}`, is in its slots.
