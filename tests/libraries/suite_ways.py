@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from pytest_django import Settings
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.settings import api_settings
 from rest_framework_simplejwt.exceptions import InvalidToken
@@ -25,6 +26,7 @@ from usercache.auth import asgi
 from usercache.auth.asgi_sockets import UNAUTHORIZED
 from usercache.auth.authtoken import CachedTokenAuthentication
 from usercache.auth.jwt import CachedJWTAuthentication
+from usercache.auth.knox import CachedKnoxAuthentication
 from usercache.auth.open_sockets import SOCKETS
 from usercache.users import get_user_by_id, invalidate_user
 
@@ -288,6 +290,22 @@ def test_token_model_that_leads_elsewhere(
         del queries[:]
         assert name_of(WAYS[name], headers) == "Alice"
         assert asks_for_users(queries)
+
+
+@pytest.mark.parametrize("kind", [CachedTokenAuthentication, CachedKnoxAuthentication])
+def test_cache_that_is_off(alice: User, settings: Settings, queries: list[str], kind: Any) -> None:
+    """A request makes the queries that it makes with the library's own class."""
+    settings.USERCACHE_ENABLED = False
+    if kind is CachedKnoxAuthentication:
+        token: Any = KNOX.objects.create(alice)[1].encode()
+    else:
+        token = TOKEN.objects.create(user=alice).key
+    counts = list[int]()
+    for cls in (kind, kind.__base__):
+        del queries[:]
+        cls().authenticate_credentials(token)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_token_has_its_user(alice: User) -> None:

@@ -8,6 +8,7 @@ from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from usercache.codec import get_codec
+from usercache.conf import conf
 from usercache.users import get_user_by_id
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class CachedTokenAuthentication(TokenAuthentication):
     """DRF's own: one query for the token's row, and none for its user if that is cached.
 
     The row isn't cached: a token that is deleted is refused at once, whichever way it was deleted.
-    A model whose `user` is no key of AUTH_USER_MODEL is asked as DRF does.
+    A model whose `user` is no key of AUTH_USER_MODEL is asked as DRF does, and so is any while
+    USERCACHE_ENABLED is off.
     """
 
     def authenticate_credentials(self, key: str) -> "tuple[User, Any]":
@@ -42,6 +44,8 @@ class CachedTokenAuthentication(TokenAuthentication):
 
 def leads_to_cached_users(model: type[models.Model]) -> bool:
     """Return whether a token's `user` is the key of a user that may be cached."""
+    if not conf.USERCACHE_ENABLED:
+        return False
     field = model._meta.get_field("user")
     return isinstance(field, models.ForeignKey) and field.target_field == get_codec().model._meta.pk
 
