@@ -58,7 +58,7 @@ package: $(DEVELOPMENT_STAMP) ## Build django-usercache, and follow the README i
 	@# In one process: its tests share one virtual environment.
 	$(PYTEST) --numprocesses 0 -m packaging --stack=embedded tests/packaging
 
-compat: $(DEVELOPMENT_STAMP) ## Run the tests of packages that use simplejwt, with ours in its place
+compat: $(DEVELOPMENT_STAMP) ## Run other packages' tests, with ours in the place of what they replace
 	$(BIN)/python -m tests.compat $(COMPAT)
 
 browser: $(DEVELOPMENT_STAMP) ## Test the dashboard in Chromium, the metrics in Prometheus, deploy/ in nginx and systemd

@@ -1,1 +1,1 @@
-"""Other packages' own tests, run with ours in the place of simplejwt's authentication."""
+"""Other packages' own tests, run with ours in the place of what they replace."""

@@ -1,8 +1,9 @@
-"""The pytest plugin of another package's tests: adds this package, and puts its class in place.
+"""The pytest plugin of another package's tests: adds this package, and puts its classes in place.
 
 A copy of it runs where there is no other module of this project but the installed package.
 """
 
+import importlib
 import os
 from typing import Any, Final
 
@@ -15,10 +16,27 @@ SETTINGS: Final[dict[str, Any]] = {
     "USERCACHE_SIGNING_KEY": "of tests, which share nothing with anybody",
     "USERCACHE_FIELDS": ("id", "username", "is_active", "is_staff", "is_superuser"),
     "USERCACHE_TOKEN_VERSION_FIELD": "",
+    "USERCACHE_PASSWORD_FINGERPRINT": True,
 }
 APPS: Final = ("usercache", "usercache.auth")
+MIDDLEWARE: Final = {
+    "django.contrib.auth.middleware.AuthenticationMiddleware": (
+        "usercache.auth.sessions.CachedAuthenticationMiddleware"
+    )
+}
+CLASSES: Final = (
+    (
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "usercache.auth.jwt.CachedJWTAuthentication",
+    ),
+    (
+        "rest_framework.authentication.TokenAuthentication",
+        "usercache.auth.authtoken.CachedTokenAuthentication",
+    ),
+)
+"""Classes, and what stands in their place where the suite's project has their package."""
 POPULATE: Final = Apps.populate
-users_found = 0
+calls = 0
 
 
 def populate(self: Apps, installed_apps: Any = None) -> None:
@@ -30,28 +48,39 @@ def populate(self: Apps, installed_apps: Any = None) -> None:
         setattr(settings, name, value)
     local = {"BACKEND": LOCAL_MEMORY, "LOCATION": "usercache"}
     settings.CACHES = {**settings.CACHES, "usercache-local": local}
+    settings.MIDDLEWARE = [MIDDLEWARE.get(name, name) for name in settings.MIDDLEWARE]
     settings.INSTALLED_APPS = installed_apps = [*(installed_apps or ()), *APPS]
     POPULATE(self, installed_apps)
     put_in_place()
+    count_look_ups()
 
 
 def put_in_place() -> None:
-    """Let `JWTAuthentication` be ours, for what imports it from now on."""
-    # Here: there are no apps while pytest loads the plugin.
-    from rest_framework_simplejwt import authentication  # noqa: PLC0415
+    """Let the classes be ours, for what imports them from now on."""
+    for theirs, ours in CLASSES:
+        module_name, _, name = theirs.rpartition(".")
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError:
+            continue
+        own_module, _, own_name = ours.rpartition(".")
+        own = getattr(importlib.import_module(own_module), own_name)
+        if not issubclass(getattr(module, name), own):
+            setattr(module, name, own)
 
-    from usercache.auth.jwt import CachedJWTAuthentication  # noqa: PLC0415
 
-    class CountedAuthentication(CachedJWTAuthentication):
-        """Ours, with a count of the users that it was asked for."""
+def count_look_ups() -> None:
+    """Count what the cache is asked for."""
+    from usercache.events import Events  # noqa: PLC0415  # no apps while pytest loads the plugin
 
-        def get_user(self, validated_token: Any) -> Any:
-            global users_found  # noqa: PLW0603  # of a process that runs one suite
-            users_found += 1
-            return super().get_user(validated_token)
+    note = Events.note_lookup
 
-    if not issubclass(authentication.JWTAuthentication, CachedJWTAuthentication):
-        authentication.JWTAuthentication = CountedAuthentication  # type: ignore[misc]  # on purpose
+    def counted(self: Events, result: str, began: float, pk: str) -> None:
+        global calls  # noqa: PLW0603  # of a process that runs one suite
+        calls += 1
+        note(self, result, began, pk)
+
+    Events.note_lookup = counted  # type: ignore[method-assign]  # on purpose
 
 
 if os.environ["WITH_USERCACHE"]:
@@ -67,5 +96,5 @@ if os.environ["WITH_USERCACHE"]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how often it was asked, so that a suite that never does so is noticed."""
-    terminalreporter.write_line(f"users found: {users_found}")
+    """Say how often it was called, so that a suite that never does so is noticed."""
+    terminalreporter.write_line(f"calls of ours: {calls}")
