@@ -21,7 +21,7 @@ REQUIRED: Final = {
     "DATABASE_URL": "as in postgres://user:password@host/name",
 }
 
-# The audit, the shadow and the metrics flusher; the tracking connection is in no pool.
+# The audit, the shadow and the metrics flusher; those that report changes are in no pool.
 USERCACHE_THREADS: Final = 3
 TRACKING_CONNECTIONS: Final = 1
 UNPOOLED_CONNECTIONS: Final = 2

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 
+from redis import Redis
+
 from tests.fleet.instance import Instance
 from tests.fleet.run_state import RunState
 from tests.fleet.visitor import Visitor
@@ -45,6 +47,16 @@ def hang_redis(state: RunState) -> None:
 def resume_redis(state: RunState) -> None:
     """Let it go on, with what it held and what was asked meanwhile."""
     state.fleet.redis.resume()
+
+
+def refuse_tracking(state: RunState) -> None:
+    """Let Redis allow no client tracking, as some rented kinds do; all listen to messages then."""
+    with state.fleet.redis.client() as client:
+        tracking = _listening(client, "t")
+        client.acl_setuser("default", enabled=True, commands=["-client|tracking"])
+        for number in tracking:
+            client.client_kill_filter(_id=number)
+        wait_until(lambda: len(_listening(client, "P")) >= len(tracking), "all listen to messages")
 
 
 def stop_relay(state: RunState) -> None:
@@ -96,6 +108,12 @@ def fill_memory(state: RunState) -> None:
     with state.fleet.redis.client() as client:
         for first in range(0, JUNK_KEYS, JUNK_BATCH):
             client.mset({f"junk:{n}": junk for n in range(first, first + JUNK_BATCH)})
+
+
+def allow_tracking(state: RunState) -> None:
+    """Let Redis allow it again, to connections that are made from now on."""
+    with state.fleet.redis.client() as client:
+        client.acl_setuser("default", enabled=True, commands=["+client|tracking"])
 
 
 def unlimit_memory(state: RunState) -> None:
@@ -171,6 +189,11 @@ def heal(state: RunState) -> None:
     resume_postgresql(state)
     allow_writes(state)
     unlimit_memory(state)
+    allow_tracking(state)
+
+
+def _listening(client: Redis, flag: str) -> list[str]:
+    return [other["id"] for other in client.client_list() if flag in other["flags"]]
 
 
 def _see_refusals(state: RunState, paths: Sequence[str]) -> None:

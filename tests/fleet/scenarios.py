@@ -103,6 +103,10 @@ SCENARIOS = (
         (Step(0.2, faults.kill_web_process), Step(0.5, faults.kill_web_process)),
     ),
     Scenario(
+        "client tracking refused",
+        (Step(0.1, faults.refuse_tracking), Step(0.5, faults.kill_web_process)),
+    ),
+    Scenario(
         "PostgreSQL restarted",
         (Step(0.2, faults.stop_postgresql), Step(0.4, faults.start_postgresql)),
         RELAY_RECONNECTS,

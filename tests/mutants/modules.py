@@ -20,7 +20,10 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/serving.py": ("tests/usercache/test_serving.py",),
     "usercache/auth/verified_tokens.py": ("tests/usercache/auth/test_verified_tokens.py",),
     "usercache/backends/breaker.py": ("tests/usercache/backends/test_breaker.py",),
-    "usercache/backends/lua.py": ("tests/usercache/backends/test_backends.py",),
+    "usercache/backends/lua.py": (
+        "tests/usercache/backends/test_backends.py",
+        "tests/usercache/tracking/test_publishing.py",
+    ),
     "usercache/lookup.py": (
         "tests/usercache/test_lookup.py",
         "tests/usercache/test_batch_lookup.py",
@@ -58,6 +61,14 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/tracking/test_listener.py",
     ),
     "usercache/tracking/connection.py": ("tests/usercache/tracking/test_connection.py",),
+    "usercache/tracking/reporting.py": (
+        "tests/usercache/tracking/test_connection.py",
+        "tests/usercache/tracking/test_subscription.py",
+    ),
+    "usercache/tracking/subscription.py": (
+        "tests/usercache/tracking/test_subscription.py",
+        "tests/usercache/tracking/test_publishing.py",
+    ),
     "usercache/auth/sessions.py": ("tests/usercache/auth/test_sessions.py",),
     "usercache/auth/jwt.py": (
         "tests/usercache/auth/test_jwt.py",

@@ -3,6 +3,9 @@
 The first byte of a value is its kind, as in `usercache.keys`. A fill lock is `L` and its token; a
 write marker is `B` and its holders, oldest first, each a token and the millisecond at which it
 expires. A writer's scripts succeed whatever the key holds, even another type (hence `pcall`).
+
+They end by publishing their keys on the channel that is their last argument, if anybody listens
+there: see Note [Changes by publish/subscribe] in `usercache/tracking/subscription.py`.
 """
 
 from typing import Final
@@ -24,6 +27,15 @@ FILL: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
+"""
+
+# A user who may not ask isn't heard. One who may ask and not publish gets an error.
+_PUBLISH: Final = """
+local channel = ARGV[#ARGV]
+local listeners = redis.pcall('PUBSUB', 'NUMSUB', channel)[2]
+if listeners and tonumber(listeners) > 0 then
+  for _, key in ipairs(KEYS) do redis.call('PUBLISH', channel, key) end
+end
 """
 
 _HOLDERS: Final = f"""
@@ -50,8 +62,8 @@ local function store(key)
 end
 """
 
-# KEYS: record keys. ARGV: token, milliseconds. The write marker replaces whatever the key holds.
-# Set again, a token gets the new deadline.
+# KEYS: record keys. ARGV: token, milliseconds, channel. The write marker replaces whatever the key
+# holds. Set again, a token gets the new deadline.
 SET_MARKERS: Final = (
     _HOLDERS
     + f"""
@@ -66,9 +78,10 @@ for _, key in ipairs(KEYS) do
   store(key)
 end
 """
+    + _PUBLISH
 )
 
-# KEYS: record keys. ARGV: token. The last holder deletes the key, and so does one whose
+# KEYS: record keys. ARGV: token, channel. The last holder deletes the key, and so does one whose
 # write marker was lost: what replaced it may be older than the write.
 CLEAR_MARKERS: Final = (
     _HOLDERS
@@ -78,12 +91,16 @@ for _, key in ipairs(KEYS) do
   if last == 0 then redis.call('DEL', key) else store(key) end
 end
 """
+    + _PUBLISH
 )
 
-# KEYS: record keys. Write markers stay: their writers have not finished.
-INVALIDATE: Final = """
+# KEYS: record keys. ARGV: channel. Write markers stay: their writers have not finished.
+INVALIDATE: Final = (
+    """
 for _, key in ipairs(KEYS) do
   local held = redis.pcall('GET', key)
   if type(held) ~= 'string' or held:sub(1, 1) ~= 'B' then redis.call('DEL', key) end
 end
 """
+    + _PUBLISH
+)

@@ -11,7 +11,15 @@ from redis.exceptions import RedisError, ResponseError
 from usercache.backends import lua
 from usercache.clocks import MILLISECONDS
 from usercache.conf import conf
-from usercache.keys import HEARTBEAT, OWN_PREFIXES, PROBE, RECORD_PREFIXES, USERS_PREFIX
+from usercache.keys import (
+    CHANGES,
+    EVERY_RECORD,
+    HEARTBEAT,
+    OWN_PREFIXES,
+    PROBE,
+    RECORD_PREFIXES,
+    USERS_PREFIX,
+)
 
 SCAN_BATCH: Final = 1000
 SCRIPT_KEYS: Final = 100
@@ -128,7 +136,9 @@ class RedisBackend:
             if len(batch) == SCAN_BATCH:
                 self._write(lua.INVALIDATE, batch)
                 batch.clear()
-        self._write(lua.INVALIDATE, batch)
+        # What Redis has evicted may still be in the memory of those who hear of our changes alone.
+        every = [EVERY_RECORD + tag for tag in self.primaries]
+        self._write(lua.INVALIDATE, [*batch, *map(str.encode, self._full_keys(every))])
 
     def seconds_left(self, key: str) -> float | None:
         """Return the seconds until the key expires, None when it is absent or never expires."""
@@ -189,8 +199,9 @@ class RedisBackend:
         # cluster the keys of one call must share a slot.
         size = 1 if as_cluster(self.client) else SCRIPT_KEYS
         batches = (full_keys[start : start + size] for start in range(0, len(full_keys), size))
+        channel = self.prefix + CHANGES
         commands: list[Command] = [
-            ("EVAL", script, len(batch), *batch, *arguments) for batch in batches
+            ("EVAL", script, len(batch), *batch, *arguments, channel) for batch in batches
         ]
         commands += [("DEL", self.prefix + key) for key in pointers]
         self._execute_for_good(commands)

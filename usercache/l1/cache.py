@@ -3,7 +3,8 @@
 Note [What an L1 hit rests on]
 ------------------------------
 Redis reports every key that changes (`usercache/tracking/connection.py`), and `listener.py` drops
-its record; `memory.py` says what differs where PostgreSQL reports. An entry is served only
+its record; `subscription.py` beside it says what differs where our scripts report, and `memory.py`
+where PostgreSQL does. An entry is served only
 
 - in the *validity window*: two seconds from the last heartbeat that was answered. The answer
   follows every earlier message on the same connection, so no message older than the heartbeat can

@@ -8,6 +8,8 @@ from typing import Any, Final
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from usercache.backends import lua
+from usercache.backends.base import new_token
 from usercache.backends.redis import (
     ProbeFailedError,
     RedisBackend,
@@ -16,6 +18,7 @@ from usercache.backends.redis import (
 )
 from usercache.clocks import MILLISECONDS
 from usercache.conf import conf
+from usercache.keys import CHANGES, HEARTBEAT
 from usercache.management.findings import Finding, error, good, warning
 
 SAFE_POLICIES: Final = frozenset({"noeviction", "allkeys-lru", "volatile-lru"})
@@ -24,6 +27,8 @@ others evict it by chance or, having the shorter TTL, before any record."""
 GOOD_POLICY: Final = "allkeys-lru (volatile-lru beside keys of others)"
 EVICTS_MARKERS: Final = "evicts by {}, which evicts write markers of open writes as well"
 PINGS: Final = 25
+MESSAGE_SECONDS: Final = 1.0
+"""How long to wait for a message that was published before the wait began."""
 TIMEOUT_SHARE: Final = 0.2
 """The share of the timeout that a round trip may take; beyond it, a slow moment is an outage."""
 
@@ -42,8 +47,8 @@ def examine(alias: str) -> Iterator[Finding]:
             "Start it, or correct the alias's LOCATION. Until then users come from the database.",
         )
         return
-    for pool in backend.primaries.values():
-        yield from _examine_primary(backend, pool)
+    for tag, pool in backend.primaries.items():
+        yield from _examine_primary(backend, tag, pool)
     yield _try(
         subject,
         backend.probe,
@@ -64,7 +69,7 @@ def evicts_markers(policy: str, limit: int | None) -> bool:
     return bool(limit) and policy not in SAFE_POLICIES
 
 
-def _examine_primary(backend: RedisBackend, pool: ConnectionPool) -> Iterator[Finding]:
+def _examine_primary(backend: RedisBackend, tag: str, pool: ConnectionPool) -> Iterator[Finding]:
     client, options = Redis(connection_pool=pool), pool.connection_kwargs
     subject = f"redis {_address(options)}"
     yield from _examine_server(client, subject)
@@ -76,7 +81,7 @@ def _examine_primary(backend: RedisBackend, pool: ConnectionPool) -> Iterator[Fi
         "runs no scripts",
         "Allow EVAL, which the protocol needs. Until then users come from the database.",
     )
-    yield _examine_tracking(pool, backend.prefix, subject)
+    yield _examine_reports(pool, backend.prefix, tag, subject)
 
 
 def _examine_server(client: Redis, subject: str) -> Iterator[Finding]:
@@ -114,9 +119,24 @@ def _examine_latency(client: Redis, subject: str, options: Mapping[str, Any]) ->
     return good(subject, said)
 
 
-def _examine_tracking(pool: ConnectionPool, prefix: str, subject: str) -> Finding:
+def _examine_reports(pool: ConnectionPool, prefix: str, tag: str, subject: str) -> Finding:
     if not conf.USERCACHE_L1_MAX_ENTRIES:
         return good(subject, "client-side cache: off, by USERCACHE_L1_MAX_ENTRIES")
+    if not (no_tracking := _why_untracked(pool, prefix)):
+        return good(subject, "reports changed keys: users can be served from process memory")
+    said = f"refuses client tracking ({no_tracking})"
+    if not (no_messages := _why_unpublished(Redis(connection_pool=pool), prefix, tag)):
+        said += "; changes are published, so that users can be served from process memory"
+        return good(subject, said)
+    return warning(
+        subject,
+        f"{said}, and publishes no changes ({no_messages}), so each look-up is a round trip",
+        "Allow CLIENT TRACKING and HELLO 3 where the server has them: Redis 6 or later, Valkey. "
+        "Otherwise allow SUBSCRIBE, PUBLISH and PUBSUB, and channels under the alias's prefix.",
+    )
+
+
+def _why_untracked(pool: ConnectionPool, prefix: str) -> str:
     # On a connection of its own: it would be told of keys for ever.
     connection: Any = pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
     try:
@@ -124,15 +144,24 @@ def _examine_tracking(pool: ConnectionPool, prefix: str, subject: str) -> Findin
         connection.send_command(*tracking_command(prefix))
         connection.read_response()
     except RedisError as caught:
-        return warning(
-            subject,
-            f"refuses client tracking ({caught}), so each look-up is a round trip",
-            "Allow CLIENT TRACKING and HELLO 3 where the server has them: Redis 6 or later, "
-            "Valkey.",
-        )
+        return str(caught)
     finally:
         connection.disconnect()
-    return good(subject, "reports changed keys: users can be served from process memory")
+    return ""
+
+
+def _why_unpublished(client: Redis, prefix: str, tag: str) -> str:
+    # A change of a key that never exists, on a channel of its own, which must be heard.
+    channel = f"{prefix}{CHANGES}:{new_token().hex()}"
+    try:
+        with client.pubsub() as listener:  # type: ignore[no-untyped-call]  # redis-py's
+            listener.subscribe(channel)
+            listener.get_message(timeout=MESSAGE_SECONDS)  # that it listens
+            client.eval(lua.INVALIDATE, 1, f"{prefix}{HEARTBEAT}{tag}", channel)
+            is_heard = listener.get_message(timeout=MESSAGE_SECONDS)
+    except RedisError as caught:
+        return str(caught)
+    return "" if is_heard else "PUBSUB NUMSUB is refused, or doesn't see who listens"
 
 
 def _address(options: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The client-side cache in front of Redis, and its tracking connections to every primary."""
+"""The client-side cache in front of Redis, and the connections on which every primary reports."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -12,7 +12,9 @@ from usercache.l1.cache import ClientCache
 from usercache.l1.listener import Listener
 from usercache.lookup import Store
 from usercache.runtime import Service
-from usercache.tracking.connection import TrackingConnection
+from usercache.tracking.connection import TrackingConnection, may_track
+from usercache.tracking.reporting import ReportingSocket
+from usercache.tracking.subscription import SubscribedConnection
 
 
 def extend(store: Store) -> Iterable[Service]:
@@ -35,15 +37,19 @@ def extend(store: Store) -> Iterable[Service]:
     ]
 
 
-def connect(backend: RedisBackend) -> Iterator[TrackingConnection]:
-    """Yield a tracking connection to each primary."""
+def connect(backend: RedisBackend) -> Iterator[ReportingSocket]:
+    """Yield a connection to each primary on which it reports what changes, in one way or another.
+
+    What a server allows is found out each time: it may be another server.
+    """
     if cluster := as_cluster(backend.client):
         cluster.look_again()  # what was known may be why the last connections were lost
     for tag, pool in backend.primaries.items():
-        yield TrackingConnection(pool, backend.prefix, HEARTBEAT + tag)
+        listen = TrackingConnection if may_track(pool, backend.prefix) else SubscribedConnection
+        yield listen(pool, backend.prefix, HEARTBEAT + tag)
 
 
-def are_current(backend: RedisBackend, connections: Sequence[TrackingConnection]) -> bool:
+def are_current(backend: RedisBackend, connections: Sequence[ReportingSocket]) -> bool:
     """Return whether these connections lead to what are the primaries now; no I/O."""
     pools = {connection.pool for connection in connections}
     return pools == set(backend.primaries.values()) and all(

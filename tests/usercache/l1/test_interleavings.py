@@ -1,8 +1,9 @@
 """Orders in which a hit, a writer elsewhere and the listener can meet, with the shipped code.
 
 The client-side cache and the listener's way of taking messages are the real ones; Redis is a
-variable that puts a message on the wire with every change, as client tracking does. A read is stale
-when it returns an older version than was committed when it began.
+variable that puts a message on the wire with every change, as client tracking does, or only with
+those that our scripts publish: neither fills nor evictions. A read is stale when it returns an
+older version than was committed when it began.
 """
 
 from collections import OrderedDict
@@ -57,7 +58,8 @@ class World:
 
     is_amid_message = False
 
-    def __init__(self, *, is_warm: bool) -> None:
+    def __init__(self, *, is_warm: bool, is_tracked: bool) -> None:
+        self.is_tracked = is_tracked
         self.row = self.committed = 0
         self.held: int | None = 0
         self.wire: list[str] = []
@@ -73,9 +75,10 @@ class World:
         gate("poll")
         return bool(self.wire)
 
-    def change(self, value: int | None) -> None:
+    def change(self, value: int | None, *, is_published: bool) -> None:
         self.held = value
-        self.wire.append(KEY)
+        if is_published or self.is_tracked:
+            self.wire.append(KEY)
 
     def read(self) -> int:
         record = self.l1.get(KEY)
@@ -93,18 +96,23 @@ class World:
 
     def write(self) -> None:
         gate("raise")
-        self.change(WRITE_MARKER)
+        self.change(WRITE_MARKER, is_published=True)
         gate("commit")
         self.row += 1
         self.committed += 1
         gate("lower")
-        self.change(None)
+        self.change(None, is_published=True)
 
     def fill(self) -> None:
         gate("load elsewhere")
         if self.held is None:
             row = self.row
-            self.change(row)
+            self.change(row, is_published=False)
+
+    def evict(self) -> None:
+        gate("evict")
+        if self.held != WRITE_MARKER:
+            self.change(None, is_published=False)
 
     def listen(self) -> None:
         listener: Any = SimpleNamespace(_l1=self.l1)
@@ -125,16 +133,18 @@ class World:
 
 
 @sizes("schedules", short=300, long=1500)
+@pytest.mark.parametrize("is_tracked", [True, False], ids=["tracking", "messages"])
 @pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
-def test_no_hit_is_stale(is_warm: bool, schedules: int) -> None:
-    """Whatever the order of two reads, a write, a fill and two takings of messages."""
+def test_no_hit_is_stale(is_warm: bool, is_tracked: bool, schedules: int) -> None:
+    """Whatever the order of two reads, a write, a fill, an eviction, two takings of messages."""
     for choices in some_schedules(schedules, SEED):
-        world = World(is_warm=is_warm)
+        world = World(is_warm=is_warm, is_tracked=is_tracked)
         actors = [
             Actor("reader", world.read),
             Actor("reader", world.read),
             Actor("writer", world.write),
             Actor("filler", world.fill),
+            Actor("memory", world.evict),
             Actor("listener", world.listen),
         ]
         play(actors, choices, lambda _actor: True, world.step)

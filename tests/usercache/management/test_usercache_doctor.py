@@ -62,7 +62,8 @@ def test_all_is_well(own_redis: RedisServer) -> None:
 @pytest.mark.parametrize(
     ("refused", "said", "code"),
     [
-        ("-client|tracking", "refuses client tracking", 1),
+        ("-client|tracking -pubsub", "refuses client tracking", 1),
+        ("-client|tracking -subscribe", "refuses client tracking", 1),
         ("-info", "refuses INFO", 1),
         ("-eval", "runs no scripts", 2),
         ("-set", "takes no writes", 2),
@@ -73,12 +74,21 @@ def test_command_that_is_refused(
 ) -> None:
     """It is found by trying, and each is a finding of its own with what to do."""
     settings.SILENCED_SYSTEM_CHECKS = ["usercache.W014", "usercache.W020"]
-    ask(own_redis, "ACL", "SETUSER", "default", refused)
+    ask(own_redis, "ACL", "SETUSER", "default", *refused.split())
     found_code, findings = examine()
     [text] = worries(findings, "redis")
     assert text.startswith(said)
     assert found_code == code
     assert all(found["hint"] for found in findings if found["level"] != Level.GOOD.value)
+
+
+@pytest.mark.redis
+def test_server_that_publishes(own_redis: RedisServer) -> None:
+    """In tracking's place, that is as good; it is found by publishing."""
+    ask(own_redis, "ACL", "SETUSER", "default", "-client|tracking")
+    _, findings = examine()
+    assert worries(findings, "redis") == []
+    assert any("changes are published" in found["text"] for found in findings)
 
 
 @pytest.mark.redis

@@ -3,19 +3,17 @@
 import selectors
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from redis import ConnectionPool
-from redis.connection import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoPermissionError, ReadOnlyError, RedisError
 
+from tests.usercache.tracking.wire import PREFIX, Wire, WiredConnection
 from usercache.l1.listener import Answer as Answered
 from usercache.l1.listener import Changes
 from usercache.tracking.connection import KEYS_AT_ONCE, TrackingConnection
 
-PREFIX = "hmb:1:"
 TRACKED = b"+OK\r\n"
 ANSWER = b":0\r\n"
 HEAD = b">2\r\n$10\r\ninvalidate\r\n"
@@ -26,54 +24,17 @@ BROKEN_PIPE_TRIES = 3
 KIBIBYTE = 1024
 
 
-class WiredConnection(Connection):
-    """A connection over one end of a pair, ready without a word to the other."""
-
-    ends: list[socket.socket]
-
-    def _connect(self) -> socket.socket:
-        return self.ends.pop()
-
-    def on_connect_check_health(self, check_health: bool = True) -> None:
-        """Expect nobody at the other end."""
-
-
-class Wire:
-    """A line, and the server's end of it."""
-
-    def __init__(self, **options: Any) -> None:
-        l1, self.server = socket.socketpair()
-        self.server.settimeout(0)
-        WiredConnection.ends = [l1]
-        pool = ConnectionPool(connection_class=WiredConnection, protocol=3, **options)
-        self.line = TrackingConnection(pool, PREFIX, "heartbeat")
-
-    def take(self, sent: bytes) -> list[Changes | Answered]:
-        """Return what the line makes of these bytes."""
-        self.server.sendall(sent)
-        return list(self.line.take())
-
-    def is_amid(self) -> bool:
-        """Say whether the line waits for the rest of a message."""
-        return self.line.is_amid_message
-
-    def heard(self) -> bytes:
-        """Return what the line has sent."""
-        return self.server.recv(10_000)
-
-
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     """Give a line on which tracking was confirmed."""
     wire = Wire()
-    with wire.server:
-        assert wire.take(TRACKED) == [Answered.TRACKING]
-        words = wire.heard().split(b"\r\n")[2::2]
-        assert b" ".join(words) == (
-            b"CLIENT TRACKING ON BCAST PREFIX hmb:1:user:id: PREFIX hmb:1:user:ext:"
-        )
-        yield wire
-        wire.line.close()
+    assert wire.take(TRACKED) == [Answered.TRACKING]
+    words = wire.heard().split(b"\r\n")[2::2]
+    assert b" ".join(words) == (
+        b"CLIENT TRACKING ON BCAST PREFIX hmb:1:user:id: PREFIX hmb:1:user:ext:"
+    )
+    yield wire
+    wire.close()
 
 
 def test_line_is_readable_when_there_is_something_to_take(wire: Wire) -> None:
@@ -189,9 +150,9 @@ def test_tracking_must_be_confirmed() -> None:
     """By OK and nothing else."""
     wire = Wire()
     assert not wire.is_amid()
-    with wire.server, pytest.raises(InvalidResponse):
+    with pytest.raises(InvalidResponse):
         wire.take(ANSWER)
-    wire.line.close()
+    wire.close()
 
 
 @pytest.mark.parametrize(

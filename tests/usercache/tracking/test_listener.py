@@ -18,8 +18,17 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.forks import fork
 from tests.usercache.redis_faults import read_only
+from tests.usercache.tracking.voices import (
+    MESSAGES,
+    TRACKING,
+    VOICES,
+    allow,
+    listening_clients,
+    voices_heard,
+)
 from tests.waiting import wait_until
 from usercache.backends.base import new_token
+from usercache.backends.redis import connect
 from usercache.codec import Values, get_codec
 from usercache.conf import conf
 from usercache.l1.cache import ClientCache
@@ -52,9 +61,16 @@ def store() -> Store:
     return store
 
 
+@pytest.fixture(params=VOICES)
+def voice(request: pytest.FixtureRequest) -> str:
+    """Give each way in which Redis reports changes."""
+    return str(request.param)
+
+
 @pytest.fixture
-def own_store(redis_server: RedisServer, settings: Settings) -> Store:
-    """Return the same on a Redis of this test's own."""
+def own_store(voice: str, redis_server: RedisServer, settings: Settings) -> Store:
+    """Return the same on a Redis of this test's own, which reports in this way."""
+    allow(redis_server, voice)
     lead_shared_alias(settings, redis_server.url, **WAIT)
     store = get_store()
     wait_until(lambda: l1_of(store).is_used, "somebody listens")
@@ -118,6 +134,7 @@ def test_whatever_happens_to_the_key_is_heard(
     wait_until(lambda: look_up(store, NEW) == NEW, "it has run out in Redis")
 
 
+@pytest.mark.parametrize("voice", [TRACKING], indirect=True)
 def test_eviction_is_heard(own_store: Store, redis_server: RedisServer) -> None:
     """A Redis that is full and throws records out tells so."""
     warm(own_store)
@@ -127,18 +144,18 @@ def test_eviction_is_heard(own_store: Store, redis_server: RedisServer) -> None:
         wait_until(lambda: forgotten(own_store), "the record is dropped")
 
 
-def test_marker_of_another_process_holds(store: Store, redis_client: Redis) -> None:
+def test_marker_of_another_process_holds(own_store: Store) -> None:
     """While somebody writes, the row is asked for each time, and nothing is kept near."""
-    warm(store)
+    warm(own_store)
     other = Runtime()  # as another process would, with a store of its own
     writer = other.get_store()
     token = new_token()
     writer.set_markers([KEY], token)
-    wait_until(lambda: forgotten(store), "the record is dropped")
-    assert look_up(store, NEW) == NEW
-    assert forgotten(store)
+    wait_until(lambda: forgotten(own_store), "the record is dropped")
+    assert look_up(own_store, NEW) == NEW
+    assert forgotten(own_store)
     writer.clear_markers([KEY], token, [])
-    wait_until(lambda: look_up(store, NEW) and recall(store) == NEW, "the new one is near")
+    wait_until(lambda: look_up(own_store, NEW) and recall(own_store) == NEW, "the new one is near")
     other.stop()
 
 
@@ -155,9 +172,10 @@ def test_every_deployment_is_heard(deployment: Deployment) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["reset", "black_hole"])
 def test_lost_line_ends_the_client_cache(
-    fault: str, redis_server: RedisServer, settings: Settings
+    fault: str, voice: str, redis_server: RedisServer, settings: Settings
 ) -> None:
     """A line that breaks, or falls silent, takes the records along; another is looked for."""
+    allow(redis_server, voice)
     with TcpProxy(redis_server.port) as proxy:
         lead_shared_alias(settings, f"redis://127.0.0.1:{proxy.port}/0")
         store = get_store()
@@ -170,10 +188,6 @@ def test_lost_line_ends_the_client_cache(
         wait_until(lambda: look_up(store, NEW) and l1_of(store).is_used, "somebody listens again")
         warm(store)
         RUNTIME.stop()
-
-
-def tracking_clients(redis: Redis) -> list[str]:
-    return [client["id"] for client in redis.client_list() if "t" in client["flags"]]
 
 
 def close_after_request(_redis: Redis, settings: Settings) -> None:
@@ -205,12 +219,12 @@ def test_line_outlasts_its_pool_s_connections(
 ) -> None:
     """Who closes the connections of the pool doesn't close the line: changes are still told."""
     warm(own_store)
-    before = tracking_clients(redis_client)
+    before = listening_clients(redis_client)
     disconnect(redis_client, settings)
-    assert tracking_clients(redis_client) == before
+    assert listening_clients(redis_client) == before
     assert recall(own_store) == ROW
-    redis_client.delete(FULL_KEY)
-    wait_until(lambda: forgotten(own_store), "the record is dropped")
+    connect(conf.USERCACHE_REDIS_ALIAS).invalidate([KEY])  # as another process would
+    wait_until(lambda: not len(l1_of(own_store)), "the record is dropped")
     warm(own_store)
     assert "errors_listening_ConnectionError" not in counts(own_store)
 
@@ -221,18 +235,18 @@ def test_lost_line_is_told_and_replaced(
     """Each loss is counted and logged; the next line is another connection, and is told."""
     for losses in (1, 2):
         warm(own_store)
-        [lost] = tracking_clients(redis_client)
+        [lost] = listening_clients(redis_client)
         redis_client.client_kill_filter(_id=lost)
         wait_until(lambda: forgotten(own_store), "nothing is served")
         others = ([lost], list[str]())
-        wait_until(lambda: tracking_clients(redis_client) not in others, "there is another line")  # noqa: B023  # at once
+        wait_until(lambda: listening_clients(redis_client) not in others, "there is another line")  # noqa: B023  # at once
         wait_until(lambda: l1_of(own_store).is_used, "it is told on it")
         assert counts(own_store)["errors_listening_ConnectionError"] == losses
     said = [r for r in caplog.records if r.name == "usercache.l1.listener"]
     assert [record.levelno for record in said] == [logging.WARNING] * 2
     warm(own_store)
-    redis_client.delete(FULL_KEY)
-    wait_until(lambda: forgotten(own_store), "the record is dropped")
+    connect(conf.USERCACHE_REDIS_ALIAS).invalidate([KEY])  # as another process would
+    wait_until(lambda: not len(l1_of(own_store)), "the record is dropped")
 
 
 def test_line_to_a_replica_is_given_up(own_store: Store, redis_server: RedisServer) -> None:
@@ -253,27 +267,51 @@ def test_failed_invalidation_empties_it(own_store: Store, redis_server: RedisSer
         assert len(l1_of(own_store)) == 0
 
 
-def test_server_without_tracking_is_used_without(
+def test_what_a_server_allows_is_found_out_each_time(
     redis_server: RedisServer, settings: Settings
 ) -> None:
-    """Where tracking is refused, users come from Redis, and the reason is counted."""
-    ask(redis_server, "ACL", "SETUSER", "default", "-client|tracking")
+    """The next connection may be to a server that allows more, or less."""
     lead_shared_alias(settings, redis_server.url, **WAIT)
     store = get_store()
-    wait_until(lambda: "errors_listening_NoPermissionError" in counts(store), "it is told why")
+    for voice in (MESSAGES, TRACKING, MESSAGES):
+        allow(redis_server, voice)
+        with redis_server.client() as redis:
+            for client in listening_clients(redis):
+                redis.client_kill_filter(_id=client)
+            wait_until(lambda: voices_heard(redis) == {voice}, "it is found out")  # noqa: B023  # at once
+        warm(store)
+
+
+@pytest.mark.parametrize("refused", ["-subscribe", "-publish", "-pubsub"])
+def test_server_that_reports_nothing_is_used_without(
+    refused: str, redis_server: RedisServer, settings: Settings
+) -> None:
+    """Where both ways are refused, users come from Redis, and the reason is counted."""
+    allow(redis_server, MESSAGES)
+    ask(redis_server, "ACL", "SETUSER", "default", refused)
+    lead_shared_alias(settings, redis_server.url, **WAIT)
+    store = get_store()
+    wait_until(
+        lambda: any(name.startswith("errors_listening_") for name in counts(store)), "it is told"
+    )
     assert look_up(store) == ROW
     assert look_up(store, NEW) == ROW
+    store.set_markers([KEY], new_token())
+    assert look_up(store, NEW) == NEW
     assert not l1_of(store).is_used
 
 
-def test_protocol_of_older_servers_is_used_without(
-    redis_server: RedisServer, settings: Settings
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_messages_are_heard_in_each_protocol(
+    protocol: int, redis_server: RedisServer, settings: Settings
 ) -> None:
-    """An alias that insists on protocol 2 has no messages between answers."""
-    lead_shared_alias(settings, redis_server.url, protocol=2)
+    """An alias that insists on protocol 2 has no messages between answers, and so no tracking."""
+    allow(redis_server, MESSAGES if protocol == 3 else TRACKING)
+    lead_shared_alias(settings, redis_server.url, protocol=protocol, **WAIT)
     store = get_store()
-    wait_until(lambda: "errors_listening_ConnectionError" in counts(store), "it is told why")
-    assert look_up(store) == ROW
+    warm(store)
+    with redis_server.client() as redis:
+        assert voices_heard(redis) == {MESSAGES}
 
 
 def test_end_hangs_up(own_store: Store, redis_server: RedisServer) -> None:
@@ -283,19 +321,18 @@ def test_end_hangs_up(own_store: Store, redis_server: RedisServer) -> None:
     assert listeners
     assert not any(listener._worker.is_alive for listener in listeners)
     with redis_server.client() as redis:
-        tracking = [client for client in redis.client_list() if "t" in client["flags"]]
-    assert tracking == []
+        assert listening_clients(redis) == []
     assert conf.USERCACHE_L1_MAX_ENTRIES == 100
 
 
-def test_forked_child_listens_for_itself(store: Store) -> None:
+def test_forked_child_listens_for_itself(own_store: Store) -> None:
     """After a fork, the parent's records and line are the parent's alone."""
-    warm(store)
+    warm(own_store)
     threads = RUNTIME.services
     RUNTIME.reset()  # what a fork does in the child
     child = get_store()
     wait_until(lambda: l1_of(child).is_used, "the child listens")
     assert forgotten(child)
-    assert recall(store) == ROW
+    assert recall(own_store) == ROW
     for thread in threads:
         thread.end()

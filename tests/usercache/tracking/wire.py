@@ -1,0 +1,62 @@
+"""Connections over a pair of sockets, whose other ends are a test's."""
+
+import socket
+from typing import Any
+
+from redis import ConnectionPool
+from redis.connection import Connection
+
+from usercache.l1.listener import Answer, Changes
+from usercache.tracking.connection import TrackingConnection
+from usercache.tracking.reporting import ReportingSocket
+from usercache.tracking.subscription import SubscribedConnection
+
+PREFIX = "hmb:1:"
+HEARTBEAT = "heartbeat"
+
+
+class WiredConnection(Connection):
+    """A connection over one end of a pair, ready without a word to the other."""
+
+    ends: list[socket.socket]
+
+    def _connect(self) -> socket.socket:
+        return self.ends.pop(0)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Expect nobody at the other end."""
+        self._parser.on_connect(self)
+
+
+class Wire:
+    """A reporting connection, and the server's end of it."""
+
+    def __init__(
+        self,
+        kind: type[TrackingConnection | SubscribedConnection] = TrackingConnection,
+        protocol: int = 3,
+        **options: Any,
+    ) -> None:
+        l1, self.server = socket.socketpair()
+        self.server.settimeout(0)
+        WiredConnection.ends = [l1]
+        pool = ConnectionPool(connection_class=WiredConnection, protocol=protocol, **options)
+        self.line: ReportingSocket = kind(pool, PREFIX, HEARTBEAT)
+
+    def take(self, sent: bytes) -> list[Changes | Answer]:
+        """Return what the line makes of these bytes."""
+        self.server.sendall(sent)
+        return list(self.line.take())
+
+    def is_amid(self) -> bool:
+        """Say whether the line waits for the rest of a message."""
+        return self.line.is_amid_message
+
+    def heard(self) -> bytes:
+        """Return what the line has sent."""
+        return self.server.recv(10_000)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.line.close()
+        self.server.close()
