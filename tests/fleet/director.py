@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from random import Random
 
-from tests.fleet.closer import Closer
+from tests.fleet.closer import Closer, KeyRevoker, SessionEnder
 from tests.fleet.faults import heal
 from tests.fleet.fleet import Fleet
 from tests.fleet.granter import BackgroundGranter, OutsideGranter, PermissionReader
@@ -92,7 +92,7 @@ def _hire(state: RunState) -> list[Worker]:
         *(PermissionReader(visitor()) for _ in range(PERMISSION_READERS)),
         BackgroundGranter(visitor(), state.fleet.members),
         OutsideGranter(visitor(), state.fleet.raw_members),
-        Closer(visitor()),
+        *(ender(visitor()) for ender in (Closer, SessionEnder, KeyRevoker)),
         Outsider(visitor()),
     ]
 

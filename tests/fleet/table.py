@@ -12,6 +12,8 @@ COLUMNS = {
     "for ms": "stale_reads_longest_ms",
     "cut off ms": "stale_reads_longest_cut_off_ms",
     "closed": "closings",
+    "sessions": "session_ends",
+    "keys": "key_revocations",
     "let in": "stale_admissions",
     "for  ms": "stale_admissions_longest_ms",
     "cut off  ms": "stale_admissions_longest_cut_off_ms",

@@ -10,7 +10,7 @@ class Stale(NamedTuple):
     """One answer that was older than what had been acknowledged before the question."""
 
     what: str
-    """read, permission, or admission: a request was accepted after its account was closed."""
+    """read, permission, or admission: a request was accepted after its access had ended."""
     seconds: float
     is_disturbed: bool
     """Whether it was asked between the first fault and the recovery of every server."""
@@ -24,7 +24,12 @@ class Tally:
 
     reads: int = 0
     writes: int = 0
-    closings: int = 0
+    closings: list[float] = field(default_factory=list)
+    """Of each closed account, seconds after the response at which some server let it in; or 0."""
+    session_ends: list[float] = field(default_factory=list)
+    """The same, of ended sessions."""
+    key_revocations: list[float] = field(default_factory=list)
+    """The same, of API keys."""
     permission_reads: int = 0
     stale: list[Stale] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -47,6 +52,8 @@ class Tally:
             total.reads += tally.reads
             total.writes += tally.writes
             total.closings += tally.closings
+            total.session_ends += tally.session_ends
+            total.key_revocations += tally.key_revocations
             total.permission_reads += tally.permission_reads
             total.stale += tally.stale
             total.failures += tally.failures

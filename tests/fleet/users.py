@@ -27,10 +27,12 @@ WRITE = "UPDATE users SET bio = %s WHERE id = %s"
 
 
 class Person(NamedTuple):
-    """A user, and an access token that every server accepts for them."""
+    """A user, with a credential that every server accepts for them: an access token, or a key."""
 
     pk: int
     token: str
+    session_id: UUID
+    scheme: str = "Bearer"
 
 
 class Users:
@@ -47,7 +49,7 @@ class Users:
 
     def create(self, count: int) -> list[Person]:
         """Add users who have just logged in, which closes their account without a password."""
-        return [Person(pk, self._mint(pk, sid)) for pk, sid in self.execute(CREATE, count)]
+        return [Person(pk, self._mint(pk, sid), sid) for pk, sid in self.execute(CREATE, count)]
 
     def read_version(self, pk: int) -> int:
         """Return what is committed, once the present writer of this row has finished."""

@@ -88,7 +88,7 @@ class Visitor:
         needs_database: bool,
     ) -> Answer | None:
         generation, connection = self._connect(instance)
-        headers = {"Authorization": f"Bearer {person.token}"}
+        headers = {"Authorization": f"{person.scheme} {person.token}"}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
