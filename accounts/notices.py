@@ -20,6 +20,10 @@ RECOVERY_CODE_USED: Final = "A recovery code of your account was used"
 ACCOUNT_CLOSED: Final = "Your account was closed"
 ACCOUNT_REOPENED: Final = "Your account was opened again"
 ACCOUNT_ERASED: Final = "Your account was erased"
+IDENTITY_LINKED: Final = "A provider was linked to your account, and logs in to it"
+UNLINK: Final = """If it wasn't you, unlink it, and choose a new password at once, which ends
+every session and API key."""
+IDENTITY_UNLINKED: Final = "A provider was unlinked from your account"
 
 
 def notify(email: str, what: str, advice: str = mailer.NEW_PASSWORD) -> None:

@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts import mailer
 from accounts.administration import set_password
 from accounts.identifiers import save_with_free_identifiers
+from accounts.login_steps import OTHER_LOGINS
 from accounts.mail_tokens import (
     EmailTokens,
     MailToken,
@@ -28,7 +29,10 @@ from accounts.security_log.recording import record
 
 
 def ask_for_reset(*, email: str) -> None:
-    """Mail a token for a new password, if an active user has this email and a password."""
+    """Mail a token for a new password to the active user with this email, if there is one.
+
+    Not if they have neither a password nor another way to log in: so an admin locks people out.
+    """
     mailer.MAILER.submit(partial(_mail_reset, email))
 
 
@@ -90,8 +94,12 @@ def verify_email_of(user: User) -> None:
 
 def _mail_reset(email: str) -> None:
     user = User.objects.filter(email=email, is_active=True).first()
-    if user is not None and user.has_usable_password():
+    if user is not None and _may_log_in(user):
         mailer.send_reset(user.email, make_reset_token(user))
+
+
+def _may_log_in(user: User) -> bool:
+    return user.has_usable_password() or any(find(user) for find in OTHER_LOGINS.values())
 
 
 def _mail_confirmation(user_id: int, new_email: str | None) -> None:

@@ -83,9 +83,17 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> tuple[User, To
         # token of the new token_version.
         if user is None or not user.is_active or user.token_version != found.token_version:
             raise InvalidCredentials
-        for step in LOGIN_STEPS.values():
-            step(user)
-        return user, admit(user=user, device=get_device(request))
+        return user, admit_after_steps(user=user, device=get_device(request))
+
+
+def admit_after_steps(*, user: User, device: Device) -> TokenPair:
+    """Start a session of a user who has shown the first thing that a log-in asks for.
+
+    `user` is locked. Raises: what LOGIN_STEPS raise.
+    """
+    for step in LOGIN_STEPS.values():
+        step(user)
+    return admit(user=user, device=device)
 
 
 def admit(*, user: User, device: Device) -> TokenPair:

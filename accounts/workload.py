@@ -1,7 +1,8 @@
 """What is slow by nature leaves a thread free for the rest: Note [Slow work].
 
 Note [Slow work]
-Hashing a password, decoding a picture and searching the directory take a thread for 30 ms or more.
+Hashing a password, decoding a picture and searching the directory take a thread for 30 ms or more,
+and asking a provider for as long as it takes to answer.
 Sixty-four at once would occupy every thread of a process, and a request that takes one millisecond
 would wait for all of them. So fewer requests than threads may do such work at the same time; the
 others are refused at once, since waiting would take a thread as well.

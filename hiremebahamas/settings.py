@@ -20,6 +20,7 @@ from hiremebahamas.environment import (
     read_secrets,
     read_threads,
 )
+from hiremebahamas.openid_providers import read_openid_providers
 from hiremebahamas.variables import read_choice, read_float, read_int, read_rates, read_switch
 
 HOUR_SECONDS = 60 * 60
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "accounts",
     "accounts.api_keys",
     "accounts.leaving",
+    "accounts.openid_connect",
     "accounts.registrations",
     "accounts.second_factor",
     "accounts.security_log",
@@ -250,6 +252,8 @@ AUTH_LIMITS = read_rates(
         # Codes of a second factor, of which three in a million are good at any time: with the
         # password known, one is guessed in two years, on average.
         "factor": {"address": (100, 60), "pair": (6, 3600), "account": (18, 3600)},
+        # What asks another server about a user.
+        "provider": {"address": (60, 300), "account": (20, 300)},
         "search": {"address": (600, 60), "account": (120, 60)},
     },
 )
@@ -280,6 +284,13 @@ AUTH_SECOND_FACTOR_CHALLENGE_SECONDS = read_int("AUTH_SECOND_FACTOR_CHALLENGE_SE
 SESSION_COOKIE_AGE = read_int(
     "AUTH_ADMIN_SESSION_SECONDS", 8 * HOUR_SECONDS, low=300, high=14 * DAY_SECONDS
 )
+
+# Who else may say who somebody is.
+AUTH_OPENID_PROVIDERS = read_openid_providers()
+# How long a request waits for one, from the first connection to the last byte.
+AUTH_OPENID_TIMEOUT_SECONDS = read_float("AUTH_OPENID_TIMEOUT_SECONDS", 5.0, low=0.5, high=30.0)
+# Whether one may be on this machine, without TLS.
+AUTH_OPENID_LOOPBACK = DEBUG
 
 # EMAIL_HOST and the others of its kind.
 globals().update(read_mail(debug=DEBUG))
@@ -333,6 +344,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "Sessions", "description": "Getting tokens, renewing them, giving them up."},
         {"name": "Second factor", "description": "What log-ins ask for besides the password."},
+        {"name": "Providers", "description": "Logging in with Google, Apple and others."},
         {"name": "Recovery", "description": "What leads through a user's mailbox."},
         {"name": "Account", "description": "A user's own account."},
         {"name": "Leaving", "description": "Taking one's data along, closing, coming back."},

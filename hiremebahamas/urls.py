@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from accounts import urls as accounts_urls
+from accounts.openid_connect import urls as openid_connect_urls
 from accounts.second_factor import urls as second_factor_urls
 from accounts.token_keys.views import show_keys
 from hiremebahamas import admin_login, api_docs, errors, health, home, icon
@@ -16,6 +17,7 @@ urlpatterns = [
     # First, and not included: each pattern before a route, and each include(), costs its requests.
     *accounts_urls.urlpatterns,
     *second_factor_urls.urlpatterns,
+    *openid_connect_urls.urlpatterns,
     path("", home.HomePage.as_view(), name="home"),
     path("admin/login/", admin_login.log_in),
     path("admin/password_change/", admin_login.change_password),

@@ -97,7 +97,7 @@ DEAD_REFRESH_TOKEN: Final = refuse(
 NO_REFRESH_HEADER: Final = refuse(
     403, "The header X-Refresh-Cookie is missing.", from_error(RefreshHeaderRequired)
 )
-_BAD_TOKENS: Final = (
+UNAUTHENTICATED_EXAMPLES: Final = (
     Refusal("not_authenticated", "Authentication credentials were not provided."),
     Refusal("token_not_valid", "Given token not valid for any token type"),
     Refusal("token_revoked", "The token was revoked; log in again."),
@@ -106,12 +106,12 @@ _BAD_TOKENS: Final = (
     Refusal("user_not_found", "User not found"),
 )
 UNAUTHENTICATED: Final = refuse(
-    401, "No access token, or one that is not good any more.", *_BAD_TOKENS
+    401, "No access token, or one that is not good any more.", *UNAUTHENTICATED_EXAMPLES
 )
 UNAUTHENTICATED_OR_KEY: Final = refuse(
     401,
     "No access token or API key, or one that is not good any more.",
-    *_BAD_TOKENS,
+    *UNAUTHENTICATED_EXAMPLES,
     from_error(InvalidApiKey),
 )
 OUT_OF_SCOPE: Final = refuse(403, "The API key may only read.", from_error(OutOfScope))

@@ -34,6 +34,8 @@ class Event(models.TextChoices):
     CODE_FAILED = "code_failed", "wrong code or passkey at log-in"
     PASSKEY_ADDED = "passkey_added", "passkey added"
     PASSKEY_REMOVED = "passkey_removed", "passkey removed"
+    IDENTITY_LINKED = "identity_linked", "provider linked"
+    IDENTITY_UNLINKED = "identity_unlinked", "provider unlinked"
     KEY_CREATED = "api_key_created", "API key made"
     KEY_REVOKED = "api_key_revoked", "API key revoked"
 

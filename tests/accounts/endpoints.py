@@ -57,6 +57,9 @@ OPTIONS = {"challenge": "AAAA"}
 NEW_PASSKEY = {"name": "x", "state": "x:y:z", "credential": KEY_OF_SOFTWARE.make(OPTIONS)}
 SHOWN = CHALLENGE | {"credential": KEY_OF_SOFTWARE.show(OPTIONS)}
 
+PROVIDER = {"provider": "google", "redirect_uri": "https://www.example.com/signed-in"}
+FLOW = {"flow": "x:y:z", "state": "x", "code": "x"}
+
 ENDPOINTS = (
     Endpoint(
         "POST",
@@ -115,6 +118,19 @@ ENDPOINTS = (
     ),
     Endpoint("POST", "/auth/login/second-factor/passkey", SHOWN, frozenset(SHOWN), is_open=True),
     Endpoint("POST", "/auth/export", {"password": PASSWORD}),
+    Endpoint("GET", "/auth/openid-connect", is_open=True),
+    Endpoint("POST", "/auth/openid-connect/login", PROVIDER, frozenset({"provider"}), is_open=True),
+    Endpoint(
+        "POST",
+        "/auth/openid-connect/login/complete",
+        FLOW | {"first_name": "A", "last_name": "B"},
+        frozenset(FLOW),
+        is_open=True,
+    ),
+    Endpoint("GET", "/auth/identities"),
+    Endpoint("POST", "/auth/identities", PROVIDER | SECRET, frozenset({"provider"})),
+    Endpoint("POST", "/auth/identities/complete", FLOW, frozenset(FLOW)),
+    Endpoint("DELETE", "/auth/identities/1", SECRET),
     Endpoint("DELETE", "/auth/account", {"password": PASSWORD}),
     Endpoint("POST", "/auth/reopen-account", EMAIL, frozenset(EMAIL), is_open=True),
     Endpoint(

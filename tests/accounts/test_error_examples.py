@@ -19,6 +19,7 @@ from accounts.api_keys.services import create_key
 from accounts.errors import Busy, StorageFull, StorageUnavailable
 from accounts.limits import SCOPES
 from accounts.models import LoginSession, User
+from accounts.openid_connect.errors import ProviderUnavailable
 from accounts.refresh_cookies import get_name
 from accounts.schema.people import NEW_PASSWORD
 from accounts.second_factor.services import begin_set_up, confirm_set_up
@@ -26,6 +27,7 @@ from accounts.sessions import log_out, refresh_session, start_session
 from accounts.tokens import AccessToken
 from hiremebahamas.errors import handle_exception
 from tests.accounts.endpoints import NEW_PASSKEY, SHOWN
+from tests.accounts.openid_connect.offences import NOT_OURS, offend_by_provider
 from tests.cast import PASSWORD, token_of
 from tests.openapi import Operation, list_examples, list_operations
 
@@ -71,6 +73,11 @@ BAD_BODIES: dict[str, dict[str, Any]] = {
     "begin_passkey": {"password": "wrong", "code": "123456"},
     "add_passkey": {"name": "x", "state": "x", "credential": {}},
     "remove_passkey": {"password": "wrong"},
+    "begin_provider_login": {"provider": "x"},
+    "complete_provider_login": {"flow": "x", "state": "x"},
+    "begin_link": {"provider": "x"},
+    "complete_link": {"flow": "x", "state": "x"},
+    "unlink": {"password": "wrong"},
     "begin_passkey_login": {},
     "finish_passkey_login": {"challenge": "x:y:z", "credential": {}},
 }
@@ -94,7 +101,9 @@ SLOW = (
     *("reset_password", "change_email", "create_api_key"),
     *("set_up_second_factor", "renew_recovery_codes", "turn_off_second_factor"),
     *("begin_passkey", "remove_passkey"),
+    *("begin_provider_login", "complete_provider_login", "begin_link", "complete_link", "unlink"),
 )
+BY_PROVIDER = ("begin_provider_login", "complete_provider_login", "begin_link", "complete_link")
 PROOF = {"password": PASSWORD, "code": "x"}
 PROVEN = {
     "change_password": {"new_password": NEW_PASSWORD},
@@ -107,6 +116,8 @@ PROVEN = {
     "turn_off_second_factor": {"code": "x"},
     "begin_passkey": {"code": "x"},
     "remove_passkey": {},
+    "begin_link": {"provider": "google"},
+    "unlink": {},
 }
 """What asks for the password, without it."""
 
@@ -148,6 +159,7 @@ class Offender:
         """Send a request, and return what comes back."""
         operation = OPERATIONS[name]
         ids = {"user_id": 1000, "passkey_id": 1000, "session_id": uuid.uuid4(), "key_id": "x"}
+        ids["identity_id"] = headers.pop("identity_id", 1000)
         path = operation.path.format(**ids) + query
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
         text = body if isinstance(body, str) else json.dumps(body)
@@ -302,6 +314,12 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     for name in ("confirm_email", "reset_password", "confirm_email", "reopen_account"):
         yield offender.offend(name, BAD_BODIES[name])
     yield offender.offend("create_api_key", BAD_BODIES["create_api_key"])
+    offender.offend("begin_provider_login", {"provider": "google"})
+    yield offender.offend("begin_provider_login", {"provider": "google"})
+    yield offender.offend("complete_provider_login", NOT_OURS)
+    yield offender.offend("begin_link", {"provider": "google"})
+    yield offender.offend("complete_link", NOT_OURS)
+    yield offender.offend("unlink", BAD_BODIES["unlink"])
     offender.offend("list_users")
     yield offender.offend("list_users")
     offender.offend("verify", HTTP_AUTHORIZATION="Api-Key x")
@@ -320,6 +338,7 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
     answers = {
         *offend_everywhere(offender),
         *offend_alone(offender, alice),
+        *offend_by_provider(offender.offend, alice, charlie, settings),
         *offend_without_password(offender),
         *offend_in_two_steps(offender, alice, settings),
         *offend_with_bad_tokens(
@@ -332,9 +351,10 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
 
 
 def test_our_own_failures_are_shown_as_they_are() -> None:
-    """The same 503 without a database; of slow work, another; for pictures, one more and a 507."""
+    """The same 503 without a database; of slow work, another; without a provider, a third one."""
     errors: list[tuple[str, Exception]] = [(name, OperationalError()) for name in OPERATIONS]
     errors += [(name, Busy()) for name in SLOW]
+    errors += [(name, ProviderUnavailable()) for name in BY_PROVIDER]
     errors += [("upload_avatar", refusal()) for refusal in (StorageUnavailable, StorageFull)]
     expected = set[Answer]()
     for name, error in errors:

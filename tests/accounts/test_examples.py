@@ -1,5 +1,6 @@
 """Sent in order, the schema's examples of requests are answered by its examples of answers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyotp
@@ -10,7 +11,10 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.openid_connect.models import Identity
 from accounts.schema.people import NEW_EMAIL, NEW_PASSWORD, PASSWORD
+from tests.accounts.openid_connect.offences import know_as_google
+from tests.accounts.openid_connect.provider import Provider, person
 from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
 from tests.accounts.test_avatars import picture
 from tests.accounts.test_registration import FORM
@@ -24,18 +28,20 @@ VOLATILE = {"id", "user_id", "avatar_url", "created_at", "updated_at"}
 VOLATILE |= {"access_token", "refresh_token", "key", "at", "last_used_at", "expires_at"}
 VOLATILE |= {"address", "user_agent", "about", "next"}
 VOLATILE |= {"exported_at", "last_login", "sessions", "api_keys", "events"}
+VOLATILE |= {"issuer", "subject", "identities", "authorization_url", "flow"}
 VOLATILE |= {"options", "state", "secret", "uri", "recovery_codes", "challenge"}
 
 
 class Reader:
     """Somebody who does what is written there."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, provider: Provider) -> None:
+        """Know nothing yet but who else knows her."""
         self.client = APIClient(HTTP_USER_AGENT="Firefox")
         self.known: dict[str, Any] = {}
         self.done = set[str]()
         self.passkey = SecurityKey()
+        self.provider = provider
 
     def do(
         self,
@@ -53,12 +59,14 @@ class Reader:
             body = {"refresh_token": self.known["refresh_token"]}
         if body and "challenge" in body:
             body = body | {"challenge": self.known["challenge"]}
-        if body and "code" in body:
+        if body and "flow" in body:
+            body = self.go_to_provider()
+        elif body and "code" in body:
             body = body | {"code": self.find_code()}
         if body and "credential" in body:
             body = body | self.answer(body)
         [listed] = self.known.get("results", [{}])
-        ids = dict.fromkeys(("session_id", "key_id", "passkey_id"), listed.get("id"))
+        ids = dict.fromkeys(("session_id", "key_id", "passkey_id", "identity_id"), listed.get("id"))
         path = operation.path.format(user_id=self.known.get("id"), **ids)
         path += query
         response = getattr(self.client, operation.method.lower())(path, body, **options)
@@ -77,6 +85,11 @@ class Reader:
         if "state" in body:
             return {"state": self.known["state"], "credential": self.passkey.make(options)}
         return {"credential": self.passkey.show(options)}
+
+    def go_to_provider(self) -> dict[str, str]:
+        """Return what her browser comes back with, and the flow."""
+        back = self.provider.consent(self.known["authorization_url"], **person("grace"))
+        return {"flow": self.known["flow"], "state": back["state"], "code": back["code"]}
 
     def find_code(self) -> str:
         """Return the first code of the app, and then the recovery codes."""
@@ -117,9 +130,30 @@ def use_second_factor(reader: Reader, settings: Settings) -> None:
     User.objects.update(is_admin=False)
 
 
-def test_every_example_works(settings: Settings) -> None:
+def use_provider(reader: Reader, settings: Settings) -> None:
+    """Link it, log in by it, and unlink it."""
+    know_as_google(reader.provider, settings)
+    User.objects.update(is_email_verified=True)
+    for name in ("list_providers", "begin_link", "complete_link", "list_identities"):
+        reader.do(name)
+    User.objects.update(is_email_verified=False)
+    for name in ("begin_provider_login", "complete_provider_login"):
+        reader.do(name)
+    [identity] = Identity.objects.all()
+    reader.known["results"] = [{"id": identity.pk}]
+    reader.do("unlink")
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """Run a provider in Google's place."""
+    with Provider() as provider:
+        yield provider
+
+
+def test_every_example_works(settings: Settings, provider: Provider) -> None:
     """From registration to the end of the account; what is volatile has the type that is shown."""
-    reader = Reader()
+    reader = Reader(provider)
     reader.do("register")
     reader.do("list_events", query="?page_size=1")
     reader.do("list_sessions")
@@ -131,6 +165,8 @@ def test_every_example_works(settings: Settings) -> None:
         reader.do(name)
     reader.do("list_users", query="?search=chef")
     reader.do("look_up_user", query="?username=grace")
+    grace = User.objects.get()
+    identity = Identity.objects.create(user=grace, issuer="x", created_at=grace.created_at)
     for name in ("create_api_key", "list_api_keys", "export_account", "revoke_api_key"):
         reader.do(name)
     reader.do("logout")
@@ -139,7 +175,10 @@ def test_every_example_works(settings: Settings) -> None:
     for name in ("refresh_by_cookie", "logout_by_cookie"):
         reader.do(name, **in_a_browser)
     reader.do("login")
+    identity.delete()
     use_second_factor(reader, settings)
+    reader.do("login")
+    use_provider(reader, settings)
     for name in ("login", "end_sessions", "login", "change_password"):
         reader.do(name)
     reader.do("ask_for_verification")

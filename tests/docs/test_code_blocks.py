@@ -15,6 +15,7 @@ import yaml
 from django.core.management import call_command
 
 from accounts.models import User
+from tests.accounts.openid_connect.provider import Provider, list_variables
 from tests.documents import Block, find_blocks, find_documents
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.processes import environment
@@ -72,7 +73,7 @@ def test_shell(dora: User, tmp_path: Path) -> None:
 
     Requests are answered by 2xx, or by the status that a comment beside them gives.
     """
-    with WebServer(tmp_path, processes=1, variables=WAIT_VARIABLES) as server:
+    with Provider() as provider, _serve(tmp_path, provider) as server:
         for document in find_documents():
             script = "".join(block.text for block in _running(document, "sh"))
             here = f"{TELL_STATUS}{script.replace(SERVER_ADDRESS, server.url)}"
@@ -118,6 +119,11 @@ def test_settings(block: Block, redis_url: str, tmp_path: Path) -> None:
     with (tmp_path / "shop" / "settings.py").open("a") as file:
         file.write(block.text)
     _run([sys.executable, "manage.py", "check", "--tag", "caches"], tmp_path, variables)
+
+
+def _serve(directory: Path, provider: Provider) -> WebServer:
+    variables = WAIT_VARIABLES | list_variables(provider.issuer)
+    return WebServer(directory, processes=1, variables=variables)
 
 
 def _status(request: str) -> str:

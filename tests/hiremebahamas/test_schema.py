@@ -24,6 +24,7 @@ def bodies(operation: Operation) -> list[dict[str, Any]]:
 def _name_parameters(path: str) -> str:
     names = {
         "passkeys/1": "passkeys/{passkey_id}",
+        "identities/1": "identities/{identity_id}",
         "/1": "/{user_id}",
         SESSION_ID: "{session_id}",
         KEY_ID: "{key_id}",
@@ -44,7 +45,13 @@ def test_schema_is_valid() -> None:
 
 def test_every_endpoint_is_in_it() -> None:
     """Under its path and method, and no other."""
-    ids = {"user_id": 1, "passkey_id": 1, "session_id": SESSION_ID, "key_id": KEY_ID}
+    ids = {
+        "user_id": 1,
+        "passkey_id": 1,
+        "identity_id": 1,
+        "session_id": SESSION_ID,
+        "key_id": KEY_ID,
+    }
     described = {
         (operation.method, operation.path.format(**ids)) for operation in list_operations()
     }

@@ -1,0 +1,85 @@
+"""The refusals of this app."""
+
+from typing import Final
+
+from rest_framework import status
+from rest_framework.exceptions import APIException, PermissionDenied
+
+from accounts.errors import Unauthorized
+
+PAUSE_SECONDS: Final = 5
+"""How long a provider that didn't answer isn't asked again by this process."""
+
+
+class FlowNotValid(Unauthorized):
+    """Not a flow of ours, too old, used before, of another user, or the state isn't its own."""
+
+    default_detail = "This took too long, was done already, or was begun elsewhere. Begin again."
+    default_code = "flow_not_valid"
+
+
+class ProviderRefused(Unauthorized):
+    """The provider doesn't take the code, or its ID token isn't good; the log says why."""
+
+    default_detail = "The provider didn't confirm who you are. Begin again."
+    default_code = "provider_refused"
+
+
+class EmailNotVerified(PermissionDenied):
+    """The identity has no account, and the provider vouches for no email to make one with."""
+
+    default_detail = (
+        "The provider doesn't say that your email is verified. Verify it there, or register here."
+    )
+    default_code = "email_not_verified"
+
+
+class OwnEmailNotVerified(PermissionDenied):
+    """The account may be somebody else's, who has the email."""
+
+    default_detail = "Verify the email of your account first."
+    default_code = "own_email_not_verified"
+
+
+class AccountExists(APIException):
+    """Somebody has the email; see Note [OpenID Connect]."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = (
+        "There is an account with your email already. Log in to it, and link the provider there."
+    )
+    default_code = "account_exists"
+
+
+class IdentityTaken(APIException):
+    """The identity is another account's."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "Another account is linked to this one of the provider. Unlink it there first."
+    default_code = "identity_taken"
+
+
+class ProviderLinked(APIException):
+    """The account has an identity of this provider."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "Your account is linked to this provider already. Unlink it first."
+    default_code = "provider_linked"
+
+
+class LastWayIn(APIException):
+    """Without the identity nobody could log in to the account."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "You couldn't log in any more. Choose a password first."
+    default_code = "last_way_in"
+
+
+class ProviderUnavailable(APIException):
+    """The provider doesn't answer, or not as a provider does; the log says why."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The provider can't be reached just now. Try again in a moment."
+    default_code = "provider_unavailable"
+    wait = PAUSE_SECONDS
+    """Seconds, which becomes the header Retry-After."""

@@ -1,0 +1,48 @@
+"""The rows of this app: identities, and the flows that are used up; see Note [OpenID Connect]."""
+
+from typing import Final
+
+from django.conf import settings
+from django.db import models
+
+SHA256_HEX_LENGTH: Final = 64
+ISSUER_MAX_LENGTH: Final = 255
+# Source: OpenID Connect Core 1.0, section 2, "sub".
+SUBJECT_MAX_LENGTH: Final = 255
+
+
+class Identity(models.Model):
+    """A user as a provider knows them, and whose account that is here."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    # Not our name of the provider: another one may get that name.
+    issuer = models.CharField(max_length=ISSUER_MAX_LENGTH, editable=False)
+    subject = models.CharField(max_length=SUBJECT_MAX_LENGTH, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        db_table = "openid_identities"
+        verbose_name_plural = "identities"
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="openid_identity_is_unique"),
+            models.UniqueConstraint(fields=["user", "issuer"], name="openid_one_of_each_issuer"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the user and the issuer."""
+        return f"identity of user {self.user_id} at {self.issuer}"
+
+
+class UsedFlow(models.Model):
+    """A flow that was completed, or tried to be; kept until it would have expired."""
+
+    id_hash = models.CharField(max_length=SHA256_HEX_LENGTH, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "openid_used_flows"
+
+    def __str__(self) -> str:
+        """Name the digest."""
+        return f"used flow {self.id_hash}"

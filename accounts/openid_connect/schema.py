@@ -1,0 +1,202 @@
+"""The operations on providers and identities in OpenAPI."""
+
+from functools import partial
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+
+from accounts.converters import UserIdConverter
+from accounts.errors import (
+    AccountGone,
+    Busy,
+    RecentLoginRequired,
+    SecondFactorRequired,
+    SecondFactorSetUpRequired,
+)
+from accounts.openid_connect.errors import (
+    AccountExists,
+    EmailNotVerified,
+    FlowNotValid,
+    IdentityTaken,
+    LastWayIn,
+    OwnEmailNotVerified,
+    ProviderLinked,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from accounts.openid_connect.serializers import (
+    BeginningSerializer,
+    BegunSerializer,
+    CompletionSerializer,
+    IdentityListSerializer,
+    IdentitySerializer,
+    LinkBeginningSerializer,
+    LoginCompletionSerializer,
+    ProviderListSerializer,
+    UnlinkingSerializer,
+)
+from accounts.representations import LoginSerializer, UnfinishedLoginSerializer
+from accounts.schema.operations import Answer, Body, Parameters, operation
+from accounts.schema.people import CHALLENGE, PASSWORD, TOKENS, USER
+from accounts.schema.refusals import (
+    BUSY,
+    NO_DATABASE,
+    NO_PROOF,
+    TOO_MANY_ATTEMPTS,
+    UNAUTHENTICATED_EXAMPLES,
+    Refusal,
+    from_error,
+    refuse,
+)
+
+TAG: Final = "Providers"
+open_operation: Final = partial(operation, is_open=True)
+
+ISSUER: Final = "https://accounts.google.com"
+REDIRECT_URI: Final = "https://www.example.com/signed-in"
+PROVIDER: Final = {"name": "google", "title": "Google", "redirect_uris": [REDIRECT_URI]}
+# An id, the provider, where it leads and whose it is; the time, and a signature.
+FLOW: Final = "WyJhZGEiLCJnb29nbGUiLCJodHRwcyIsMF0:1w9aRt:c2lnbmF0dXJl"
+BEGUN: Final = {"authorization_url": f"{ISSUER}/o/oauth2/v2/auth?response_type=code", "flow": FLOW}
+COMPLETION: Final = {"flow": FLOW, "state": "c3RhdGU", "code": "Y29kZQ"}
+IDENTITY: Final[dict[str, Any]] = {
+    "id": 3,
+    "provider": "google",
+    "issuer": ISSUER,
+    "subject": "110169484474386276334",
+    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "last_used_at": None,
+}
+IDENTITY_ID: Final = OpenApiParameter(
+    "identity_id",
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    OpenApiParameter.PATH,
+    description="The identity's id.",
+    examples=[OpenApiExample("Grace", 3)],
+)
+NO_PROVIDER: Final = {"provider": ["There is no such provider."]}
+NO_CODE: Final = {"code": ["This field is required."]}
+UNREACHED: Final = refuse(
+    503,
+    "The provider or the database can't be reached, or too much is going on, just now.",
+    NO_DATABASE,
+    from_error(Busy),
+    from_error(ProviderUnavailable),
+)
+
+LIST_PROVIDERS: Final = open_operation(
+    "list_providers",
+    TAG,
+    "List the providers",
+    "Return those that one can log in with, in the order of their buttons.",
+    answer=Answer("The providers.", ProviderListSerializer, {"results": [PROVIDER]}),
+)
+
+BEGIN_LOGIN: Final = open_operation(
+    "begin_provider_login",
+    TAG,
+    "Begin a log-in by a provider",
+    "Return the URL to send the browser to, and a `flow` that the client keeps to itself: without "
+    "it, what comes back is worth nothing.",
+    TOO_MANY_ATTEMPTS,
+    UNREACHED,
+    body=Body(BeginningSerializer, {"provider": "google"}, NO_PROVIDER),
+    answer=Answer("Where the user goes next.", BegunSerializer, BEGUN),
+)
+
+COMPLETE_LOGIN: Final = open_operation(
+    "complete_provider_login",
+    TAG,
+    "Finish a log-in by a provider",
+    "Exchange the `flow`, and the state and code that came back, for tokens. An identity without "
+    "an account gets a new one, with the email that the provider has verified. An account with "
+    "that email is never entered by it: log in to it, and link the provider.",
+    refuse(
+        401,
+        "The flow or the code isn't good, or the account is closed; or the second factor is "
+        "missing.",
+        from_error(FlowNotValid),
+        from_error(ProviderRefused),
+        from_error(AccountGone),
+        from_error(SecondFactorRequired, challenge=CHALLENGE),
+        from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
+        serializer=UnfinishedLoginSerializer,
+    ),
+    refuse(403, "There is no email to make an account with.", from_error(EmailNotVerified)),
+    refuse(409, "There is an account with this email.", from_error(AccountExists)),
+    TOO_MANY_ATTEMPTS,
+    UNREACHED,
+    body=Body(LoginCompletionSerializer, COMPLETION, NO_CODE),
+    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
+)
+
+LIST_IDENTITIES: Final = operation(
+    "list_identities",
+    TAG,
+    "List one's identities",
+    "Return what one's account is linked to, the last linked first.",
+    answer=Answer("The identities.", IdentityListSerializer, {"results": [IDENTITY]}),
+)
+
+BEGIN_LINK: Final = operation(
+    "begin_link",
+    TAG,
+    "Begin to link a provider",
+    "Do as for a log-in; what comes back is for `POST /auth/identities/complete`.",
+    refuse(
+        403,
+        "The account's email isn't verified; or it has no password, and the log-in was too long "
+        "ago.",
+        from_error(OwnEmailNotVerified),
+        from_error(RecentLoginRequired),
+    ),
+    TOO_MANY_ATTEMPTS,
+    UNREACHED,
+    body=Body(LinkBeginningSerializer, {"provider": "google", "password": PASSWORD}, NO_PROVIDER),
+    answer=Answer("Where the user goes next.", BegunSerializer, BEGUN),
+)
+
+COMPLETE_LINK: Final = operation(
+    "complete_link",
+    TAG,
+    "Link a provider",
+    "Let the user log in to this account by the provider from now on. They are told by mail.",
+    refuse(
+        401,
+        "No access token, or one that is not good any more; or the flow or the code isn't good.",
+        *UNAUTHENTICATED_EXAMPLES,
+        from_error(FlowNotValid),
+        from_error(ProviderRefused),
+    ),
+    refuse(403, "The account's email isn't verified.", from_error(OwnEmailNotVerified)),
+    refuse(
+        409,
+        "This account has one of this provider, or another account has this one.",
+        from_error(ProviderLinked),
+        from_error(IdentityTaken),
+    ),
+    TOO_MANY_ATTEMPTS,
+    UNREACHED,
+    body=Body(CompletionSerializer, COMPLETION, NO_CODE),
+    answer=Answer("The identity.", IdentitySerializer, IDENTITY, 201),
+)
+
+UNLINK: Final = operation(
+    "unlink",
+    TAG,
+    "Unlink a provider",
+    "Remove one of one's own identities, unless nobody could log in any more. The user is told by "
+    "mail.",
+    NO_PROOF,
+    refuse(
+        404, "No such identity of one's own.", Refusal("not_found", "There is no such identity.")
+    ),
+    refuse(409, "It is the last way in.", from_error(LastWayIn)),
+    TOO_MANY_ATTEMPTS,
+    BUSY,
+    body=Body(
+        UnlinkingSerializer, {"password": PASSWORD}, {"password": ["This password is wrong."]}
+    ),
+    parameters=Parameters([IDENTITY_ID]),
+    answer=Answer("It is removed.", None, status_code=204),
+)

@@ -1,0 +1,1 @@
+"""Providers: logging in by them, linking them, and attacks on both."""
