@@ -74,8 +74,23 @@ class BackgroundProcess:
         """Change a group, and return whether that is committed."""
         return self._ask(f"{change.kind} {change.is_added:d} {change.pk} {change.group}")
 
+    def restart(self, variables: Mapping[str, str]) -> None:
+        """Let it end, and start another with these in its environment from now on."""
+        with self._lock:
+            self._end()
+            self._environment |= variables
+            self._start()
+
     def __enter__(self) -> Self:
         """Start the process."""
+        self._start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let it end."""
+        self._end()
+
+    def _start(self) -> None:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM],
@@ -86,10 +101,8 @@ class BackgroundProcess:
                 stderr=log,
                 text=True,
             )
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        """Let it end."""
+    def _end(self) -> None:
         assert self._process is not None
         try:
             self._process.communicate(timeout=STOP_SECONDS)
@@ -97,10 +110,10 @@ class BackgroundProcess:
             self._process.kill()
 
     def _ask(self, question: str) -> bool:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._lock:
+            assert self._process is not None
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
             print(question, file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline().strip()
         if not answer:

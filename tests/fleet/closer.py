@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from tests.fleet.instance import Instance
-from tests.fleet.users import Person
+from tests.fleet.users import Credential, Person
 from tests.fleet.visitor import Visitor
 from tests.fleet.worker import Worker
 
@@ -22,7 +22,7 @@ NEW_KEY: Final = {"name": "fleet", "scope": "read"}
 class Ending(NamedTuple):
     """A request that takes access away, and whose."""
 
-    credential: Person
+    credential: Person | Credential
     path: str
     body: object = None
 
@@ -74,7 +74,9 @@ class Ender(Worker):
         super().close()
         self._users.close()
 
-    def _knock(self, credential: Person, instance: Instance, acknowledged_at: float) -> float:
+    def _knock(
+        self, credential: Person | Credential, instance: Instance, acknowledged_at: float
+    ) -> float:
         let_in_seconds = 0.0
         while True:
             was_disturbed = self.state.is_disturbed
@@ -124,7 +126,7 @@ class KeyRevoker(Ender):
         if answer.status != HTTPStatus.CREATED:
             self.visitor.fail(f"no API key: {answer.status} {answer.body}")
             return None
-        key = person._replace(token=answer.body["key"], scheme="Api-Key")
+        key = Credential(answer.body["key"], "Api-Key")
         return Ending(key, f"/auth/api-keys/{answer.body['id']}")
 
     def note(self, seconds: float) -> None:

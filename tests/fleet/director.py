@@ -43,7 +43,7 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
         instance.is_cut_off = False
     fleet.flush()
     own, openings = Visitor(state, state.random), Openings(state)
-    workers = _hire(state)
+    workers = _hire(state, scenario)
     began = time.monotonic()
     recovery_seconds: float | None = None
     with ThreadPoolExecutor(len(workers)) as pool, closing(own):
@@ -80,7 +80,7 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
     )
 
 
-def _hire(state: RunState) -> list[Worker]:
+def _hire(state: RunState, scenario: Scenario) -> list[Worker]:
     def visitor() -> Visitor:
         return Visitor(state, Random(state.random.getrandbits(64)))
 
@@ -94,6 +94,7 @@ def _hire(state: RunState) -> list[Worker]:
         OutsideGranter(visitor(), state.fleet.raw_members),
         *(ender(visitor()) for ender in (Closer, SessionEnder, KeyRevoker)),
         Outsider(visitor()),
+        *(hire(visitor()) for hire in scenario.workers),
     ]
 
 

@@ -26,6 +26,7 @@ def make_environment(directory: Path, database_url: str, redis_url: str) -> dict
     return {
         **os.environ,
         **{key: secrets.token_urlsafe(KEY_BYTES) for key in KEYS},
+        "USERCACHE_METRICS_TOKEN": secrets.token_urlsafe(KEY_BYTES),
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "DEBUG": "False",

@@ -173,10 +173,7 @@ def allow_writes(state: RunState) -> None:
 def restart_web_servers(state: RunState) -> None:
     """Restart one web server after the other, each without a request to serve."""
     for instance in state.fleet.instances:
-        instance.leave_rotation()
-        instance.web.stop()
-        instance.web.start()
-        instance.join_rotation()
+        instance.restart()
 
 
 def heal(state: RunState) -> None:

@@ -13,6 +13,7 @@ from tests.fleet.environment import make_environment, migrate
 from tests.fleet.instance import Instance, redis_url
 from tests.fleet.ledger import Ledger
 from tests.fleet.memberships import Memberships
+from tests.fleet.mint import Mint
 from tests.fleet.processes import Relay, RestartablePostgreSQL
 from tests.fleet.users import Person, Users
 from tests.servers.pgbouncer import PgBouncer
@@ -56,6 +57,7 @@ class Fleet:
         if not has_redis:
             servers["REDIS_URL"] = ""
         self.environment = {**servers, **settings}
+        self.mint = Mint(self.environment["JWT_SIGNING_KEY"])
         self.instances = [
             Instance(
                 _subdirectory(directory, f"web{n}"),
@@ -90,7 +92,7 @@ class Fleet:
 
     def open_users(self) -> Users:
         """Return the table of users for one thread; close it yourself."""
-        return Users(self.postgresql.url, self.environment["JWT_SIGNING_KEY"])
+        return Users(self.postgresql.url, self.mint)
 
     def pick(self, random: Random) -> Instance:
         """Pick a server that takes requests, and enter it: the caller owes a `leave()`."""

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from tests.fleet.processes import FleetWebServer
@@ -82,6 +83,12 @@ class Instance:
         self.is_doomed = False
         with self._lock:
             self._is_in_rotation = True
+
+    def restart(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Restart it without a request to serve, with these in its environment from now on."""
+        self.leave_rotation()
+        self.web.restart(variables)
+        self.join_rotation()
 
     def __enter__(self) -> Self:
         """Start the proxy and the server."""

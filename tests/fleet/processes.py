@@ -19,7 +19,19 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than any pause of a client, so that no request meets a connection that is being closed."""
 
 
-class FleetWebServer(WebServer):
+class Reconfigurable(Server):
+    """A server with an environment of its own, which may change."""
+
+    _variables: Mapping[str, str]
+
+    def restart(self, variables: Mapping[str, str]) -> None:
+        """Stop it, and start it with these in its environment from now on."""
+        self.stop()
+        self._variables = {**self._variables, **variables}
+        self.start()
+
+
+class FleetWebServer(Reconfigurable, WebServer):
     """gunicorn with one worker, which can be told to die after its next commit."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
@@ -55,7 +67,7 @@ class FleetWebServer(WebServer):
         return (*command, *address, *worker, *times)
 
 
-class Relay(Server):
+class Relay(Reconfigurable):
     """`manage.py cache_relay`."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:

@@ -21,4 +21,6 @@ class RunState:
         """From before a server loses Redis until every server has recovered."""
         self.is_relay_away = False
         """From before the relay is stopped until the scenario's end."""
+        self.new_keys: dict[str, str] = {}
+        """By variable, those that replace others in this scenario."""
         self.ended = threading.Event()

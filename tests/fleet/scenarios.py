@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.fleet import faults
+from tests.fleet import faults, rotation
 from tests.fleet.promise import Promise
+from tests.fleet.renewer import Renewer
 from tests.fleet.run_state import RunState
+from tests.fleet.visitor import Visitor
+from tests.fleet.worker import Worker
 
 RELAY_SECONDS = 1.0
 """What the relay takes at most to tell the others of a change that Redis did not hear of."""
@@ -46,6 +49,8 @@ class Scenario:
     promise: Promise = NOTHING_STALE
     has_redis: bool = True
     """Whether there is a Redis at all."""
+    workers: tuple[Callable[[Visitor], Worker], ...] = ()
+    """What is at work besides those of every scenario."""
 
     def format_command(self, seconds: float, seed: int) -> str:
         """Return what plays this scenario once more."""
@@ -122,5 +127,15 @@ SCENARIOS = (
         RELAY_RECONNECTS,
     ),
     Scenario("rolling restart", (Step(0.2, faults.restart_web_servers),)),
+    Scenario(
+        "rolling key rotation",
+        (
+            Step(0.1, rotation.announce_new_keys),
+            Step(0.4, rotation.sign_with_new_keys),
+            Step(0.7, rotation.drop_old_keys),
+            Step(0.9, rotation.see_no_forgery),
+        ),
+        workers=(Renewer,),
+    ),
     Scenario("no Redis at all", promise=POSTGRESQL_TELLS_OTHERS, has_redis=False),
 )

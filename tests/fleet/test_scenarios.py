@@ -13,7 +13,11 @@ pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 SECONDS = 1.5
 SEED = 1
 IN_EVERY_RUN = {"Redis killed and restarted"}
-PATIENT = {"USERCACHE_REDIS_TIMEOUT_SECONDS": "3", "DATABASE_TIMEOUT_SECONDS": "8"}
+PATIENT = {
+    "USERCACHE_REDIS_TIMEOUT_SECONDS": "3",
+    "DATABASE_TIMEOUT_SECONDS": "8",
+    "AUTH_REFRESH_GRACE_SECONDS": "60",
+}
 """More than by default: a machine that is slow for a moment is no server that is lost."""
 
 

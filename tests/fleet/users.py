@@ -1,16 +1,16 @@
 """The users in the database: made, written and read by SQL, past the product."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import jwt
 import psycopg
 
-CONNECT_SECONDS = 2
-TOKEN_HOURS = 2
+from tests.fleet.mint import FIRST_LINK, Mint, session_of
 
-CREATE = """
+CONNECT_SECONDS = 2
+
+# Their sessions have the id and the first refresh token that the mint knows.
+CREATE = f"""
 WITH created AS (
   INSERT INTO users (email, first_name, last_name, password, bio, avatar_url, occupation, location,
     is_active, is_admin, is_superuser, created_at, updated_at, token_version)
@@ -19,20 +19,36 @@ WITH created AS (
   FROM generate_series(1, %s) RETURNING id
 )
 INSERT INTO login_sessions (id, user_id, token_hash, created_at, rotated_at, expires_at)
-SELECT gen_random_uuid(), id, gen_random_uuid(), now(), now(), now() + '1 day' FROM created
-RETURNING user_id, id
+SELECT lpad(to_hex(id), 32, '0')::uuid, id, encode(sha256(('{FIRST_LINK}' || id)::bytea), 'hex'),
+  now(), now(), now() + '1 day'
+FROM created RETURNING user_id
 """
 READ = "SELECT bio FROM users WHERE id = %s FOR UPDATE"
 WRITE = "UPDATE users SET bio = %s WHERE id = %s"
 
 
+class Credential(NamedTuple):
+    """What every server accepts for a user: an access token, or a key."""
+
+    token: str
+    scheme: str = "Bearer"
+
+
 class Person(NamedTuple):
-    """A user, with a credential that every server accepts for them: an access token, or a key."""
+    """A user, who has an access token at any time."""
 
     pk: int
-    token: str
-    session_id: UUID
-    scheme: str = "Bearer"
+    mint: Mint
+
+    @property
+    def credential(self) -> Credential:
+        """The access token that they have now."""
+        return Credential(self.mint.find_token(self.pk))
+
+    @property
+    def session_id(self) -> UUID:
+        """The session that it is of."""
+        return session_of(self.pk)
 
 
 class Users:
@@ -41,15 +57,15 @@ class Users:
     A user's version is their bio, a number: 0 at first.
     """
 
-    def __init__(self, database_url: str, signing_key: str) -> None:
+    def __init__(self, database_url: str, mint: Mint) -> None:
         """Connect to nothing yet."""
         self._database_url = database_url
-        self._signing_key = signing_key
+        self._mint = mint
         self._connection: psycopg.Connection | None = None
 
     def create(self, count: int) -> list[Person]:
         """Add users who have just logged in, which closes their account without a password."""
-        return [Person(pk, self._mint(pk, sid), sid) for pk, sid in self.execute(CREATE, count)]
+        return [Person(pk, self._mint) for (pk,) in self.execute(CREATE, count)]
 
     def read_version(self, pk: int) -> int:
         """Return what is committed, once the present writer of this row has finished."""
@@ -84,10 +100,3 @@ class Users:
             raise
         except psycopg.errors.ReadOnlySqlTransaction as error:
             raise psycopg.OperationalError(str(error)) from error
-
-    def _mint(self, pk: int, session_id: UUID) -> str:
-        claims = {"user_id": pk, "token_version": 1, "token_type": "access", "jti": f"fleet-{pk}"}
-        claims["sid"] = str(session_id)
-        now = datetime.now(UTC)
-        times = {"iat": now, "exp": now + timedelta(hours=TOKEN_HOURS)}
-        return jwt.encode(claims | times, self._signing_key, "HS256")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tests.fleet.instance import Instance
 from tests.fleet.run_state import RunState
 from tests.fleet.tally import Stale, Tally
-from tests.fleet.users import Person
+from tests.fleet.users import Credential, Person
 
 
 class Answer(NamedTuple):
@@ -36,7 +36,7 @@ class Visitor:
         self,
         method: str,
         path: str,
-        person: Person,
+        person: Person | Credential,
         body: object = None,
         *,
         at: Instance | None = None,
@@ -82,13 +82,14 @@ class Visitor:
         instance: Instance,
         method: str,
         path: str,
-        person: Person,
+        person: Person | Credential,
         *,
         body: object,
         needs_database: bool,
     ) -> Answer | None:
         generation, connection = self._connect(instance)
-        headers = {"Authorization": f"{person.scheme} {person.token}"}
+        credential = person.credential if isinstance(person, Person) else person
+        headers = {"Authorization": f"{credential.scheme} {credential.token}"}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
