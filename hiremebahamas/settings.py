@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from whitenoise.compress import Compressor
 
+from hiremebahamas import cors
 from hiremebahamas.environment import (
     BASE_DIR,
     caches,
@@ -33,6 +34,13 @@ _secrets = read_secrets(debug=DEBUG)
 SECRET_KEY = _secrets["SECRET_KEY"]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
+# Browser apps on other origins; see Note [Cross-origin pages].
+CORS_ALLOWED_ORIGINS = cors.check_origins(env.list("CORS_ALLOWED_ORIGINS", default=[]))
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = cors.URLS_REGEX
+CORS_ALLOW_HEADERS = cors.REQUEST_HEADERS
+CORS_EXPOSE_HEADERS = cors.RESPONSE_HEADERS
+
 INSTALLED_APPS = [
     "hiremebahamas",
     "accounts",
@@ -57,6 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
 ]
 
 STATIC_URL = "static/"
@@ -78,6 +87,8 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "ma
 MIDDLEWARE = [
     "hiremebahamas.no_store.no_store_middleware",
     "hiremebahamas.content_security.content_security_middleware",
+    # Before what answers by itself.
+    *([cors.MIDDLEWARE] if CORS_ALLOWED_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     # WhiteNoise complains at each start as long as there is nothing to serve.
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),
