@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ PATIENT_SECONDS = 5.0
 MAX_CONNECTIONS = 50
 PASSWORD = "conch:salad@noon/%"
 QUOTED_PASSWORD = "conch%3Asalad%40noon%2F%25"
-LOGIN = f"hmb:{QUOTED_PASSWORD}"
+USER, TENANT = "hmb", "tenant"
+LOGIN = f"{USER}:{QUOTED_PASSWORD}"
 CA_CERTS, CLIENT_CERT, CLIENT_KEY = "ca.pem", "client.pem", "client.key"
 SENTINEL_PASSWORD = "guava-duff"
 # What docs/redis.md tells operators to grant, and nothing else.
@@ -35,6 +36,11 @@ PERMISSIONS = (
     "+zremrangebyscore +zrevrange"
 )
 OF_SENTINEL, OF_CLUSTER = " +role", " +cluster|slots +command"
+# What some rented kinds refuse of it, and what docs/redis.md wants in its place.
+OF_RENTED = (
+    " -client|tracking -info -wait -role +subscribe +publish +pubsub|numsub &hmb:* +cluster|slots "
+    "+command"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,16 @@ class Deployment:
     sentinel_password: str = ""
     servers: Any = None
     """What runs there, where there are several servers."""
+    nodes: tuple[RedisServer, ...] = ()
+    """Those that hold records, where users have permissions."""
+
+    def rent(self) -> "Deployment":
+        """Return the same servers for a user who may do no more than some rented kinds allow."""
+        for node in self.nodes:
+            grant(node, PERMISSIONS + OF_RENTED, TENANT)
+        url = self.url.replace(f"//{USER}:", f"//{TENANT}:")
+        # Another database: django-redis shares pools by URL, without the login.
+        return replace(self, url=f"{url}/1" if url.startswith("redis://") else url)
 
     def use(self, settings: Settings, timeout_seconds: float = PATIENT_SECONDS) -> None:
         """Let the shared alias lead here, to an empty Redis."""
@@ -83,7 +99,7 @@ def deploy_acl(directory: Path) -> Iterator[Deployment]:
     """Run a server with a user with the permissions that docs/redis.md lists, and no more."""
     with RedisServer(directory) as server:
         grant(server, PERMISSIONS)
-        yield Deployment(f"redis://{LOGIN}@{HOST}:{server.port}", flusher(server))
+        yield Deployment(f"redis://{LOGIN}@{HOST}:{server.port}", flusher(server), nodes=(server,))
 
 
 @contextmanager
@@ -133,9 +149,9 @@ def encrypted(url: str, flush: Callable[[], object], directory: Path) -> Deploym
     return Deployment(url, flush, ca_certs=ca_certs, client_cert=cert, client_key=key)
 
 
-def grant(server: RedisServer, permissions: str) -> None:
+def grant(server: RedisServer, permissions: str, user: str = USER) -> None:
     """Add the user."""
-    ask(server, "ACL", "SETUSER", "hmb", *f"on >{PASSWORD} {permissions}".split())
+    ask(server, "ACL", "SETUSER", user, *f"on >{PASSWORD} {permissions}".split())
 
 
 @contextmanager
@@ -146,7 +162,10 @@ def deploy_sentinel(directory: Path) -> Iterator[Deployment]:
             grant(server, PERMISSIONS + OF_SENTINEL)
         url = f"redis+sentinel://{LOGIN}@{servers.addresses}/{SERVICE}/0"
         flush = flusher(servers.primary)
-        yield Deployment(url, flush, sentinel_password=SENTINEL_PASSWORD, servers=servers)
+        nodes = (servers.primary, servers.replica)
+        yield Deployment(
+            url, flush, sentinel_password=SENTINEL_PASSWORD, servers=servers, nodes=nodes
+        )
 
 
 @contextmanager
@@ -157,7 +176,7 @@ def deploy_cluster(directory: Path) -> Iterator[Deployment]:
             grant(server, PERMISSIONS + OF_CLUSTER)
         known = ",".join(servers.addresses.split(",")[:2])
         url = f"redis+cluster://{LOGIN}@{known}"
-        yield Deployment(url, servers.flush, servers=servers)
+        yield Deployment(url, servers.flush, servers=servers, nodes=tuple(servers.nodes))
 
 
 def flusher(server: RedisServer) -> Callable[[], object]:

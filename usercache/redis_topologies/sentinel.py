@@ -28,7 +28,7 @@ from django_redis.pool import ConnectionFactory
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import (
@@ -51,6 +51,7 @@ CHECK_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 1.0
 """How long to wait for the sentinels if no timeout is given."""
 _PRIMARY: Final = (b"master", "master")
+_REPLICA: Final = "replica"
 
 
 class NotPrimaryError(RedisConnectionError):
@@ -117,10 +118,24 @@ class PrimaryConnection(DeadlineMixin, SentinelManagedConnection):
             NotPrimaryError: it is a replica.
         """
         super().on_connect_check_health(check_health)
-        self.send_command("ROLE")  # type: ignore[no-untyped-call]
-        role, *_ = self.read_response()
+        try:
+            self.send_command("ROLE")  # type: ignore[no-untyped-call]
+            role, *_ = self.read_response()
+        except ResponseError:
+            role = self._find_role_by_trying()
         if role not in _PRIMARY:
             raise NotPrimaryError(f"{self.host}:{self.port} is a {role!r}, not the primary.")
+
+    def _find_role_by_trying(self) -> str:
+        # Some rented kinds refuse ROLE. A replica refuses to wait for replicas of its own, if only
+        # for none. Where WAIT is refused as well, the sentinels are believed.
+        self.send_command("WAIT", 0, 0)  # type: ignore[no-untyped-call]
+        try:
+            self.read_response()
+        except ResponseError as error:
+            if _REPLICA in str(error):
+                return _REPLICA
+        return _PRIMARY[1]
 
 
 class PrimarySSLConnection(PrimaryConnection, SentinelManagedSSLConnection):

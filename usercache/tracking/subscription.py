@@ -85,6 +85,8 @@ class SubscribedConnection(ReportingSocket):
         super().close()
 
     def _ask_for_reports(self) -> None:
+        # Now: where redis-py connects by itself, to send something, it asks no sentinel.
+        self._sender.connect()
         self._send("SUBSCRIBE", self._changes, self._heartbeats)
 
     def _parse_message(self, head: bytes) -> Generator[Changes | Answer | None, None, None]:

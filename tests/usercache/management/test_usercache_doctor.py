@@ -119,6 +119,18 @@ def test_every_deployment_is_examined(deployment: Deployment) -> None:
     assert worries(findings, "redis") == []
 
 
+@pytest.mark.redis
+def test_rented_kinds_are_examined(rented: Deployment, settings: Settings) -> None:
+    """Behind sentinels and in a cluster as well, INFO alone is missed."""
+    settings.USERCACHE_L1_MAX_ENTRIES = 100
+    code, findings = examine()
+    assert worries(findings, "redis")
+    assert all(text.startswith("refuses INFO") for text in worries(findings, "redis"))
+    assert code == 1
+    primaries = sum("runs scripts" in found["text"] for found in findings)
+    assert sum("changes are published" in found["text"] for found in findings) == primaries
+
+
 def test_project_without_redis(settings: Settings) -> None:
     """What that costs is a warning with its bound."""
     settings.USERCACHE_REDIS_ALIAS = ""

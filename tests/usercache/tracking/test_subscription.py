@@ -1,6 +1,5 @@
 """A connection that listens to messages: whatever else arrives on it ends it."""
 
-import socket
 from collections.abc import Iterator
 from typing import cast
 
@@ -13,7 +12,7 @@ from redis.exceptions import (
     RedisError,
 )
 
-from tests.usercache.tracking.wire import Wire, WiredConnection
+from tests.usercache.tracking.wire import Wire
 from usercache.backends import lua
 from usercache.l1.listener import Answer, Changes
 from usercache.tracking.subscription import SubscribedConnection
@@ -29,11 +28,6 @@ class Subscription(Wire):
 
     def __init__(self, protocol: int = 3) -> None:
         super().__init__(SubscribedConnection, protocol)
-        line = cast(SubscribedConnection, self.line)
-        second, self.second = socket.socketpair()
-        self.second.settimeout(0)
-        WiredConnection.ends = [second]
-        line._sender.connect()
         self.head = HEADS[protocol]
         name, *channels = self.heard().split(b"\r\n")[2::2]
         assert name == b"SUBSCRIBE"
@@ -56,11 +50,6 @@ class Subscription(Wire):
         self.second.sendall(answer)
         cast(SubscribedConnection, self.line).send_heartbeat()
         return self.second.recv(10 * KIBIBYTE).split(b"\r\n")[2::2]
-
-    def close(self) -> None:
-        """Close both connections."""
-        super().close()
-        self.second.close()
 
 
 @pytest.fixture(params=HEADS)

@@ -38,8 +38,10 @@ class Wire:
         **options: Any,
     ) -> None:
         l1, self.server = socket.socketpair()
-        self.server.settimeout(0)
-        WiredConnection.ends = [l1]
+        second, self.second = socket.socketpair()
+        for end in (self.server, self.second):
+            end.settimeout(0)
+        WiredConnection.ends = [l1, second]
         pool = ConnectionPool(connection_class=WiredConnection, protocol=protocol, **options)
         self.line: ReportingSocket = kind(pool, PREFIX, HEARTBEAT)
 
@@ -59,4 +61,5 @@ class Wire:
     def close(self) -> None:
         """Close both ends."""
         self.line.close()
-        self.server.close()
+        for end in (self.server, self.second, *WiredConnection.ends):
+            end.close()

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from redis import Redis
+from redis.exceptions import ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from usercache.backends.redis import RedisBackend, as_cluster
@@ -106,13 +107,20 @@ class RedisState:
 
 def read_redis_state(backend: RedisBackend) -> RedisState:
     """Return how Redis is. Six round trips, the last five of them to take their time."""
-    client = backend.client
-    cluster = as_cluster(client)
-    infos = [client.info()] if cluster is None else cluster.info_of_primaries()
+    client, infos = backend.client, _read_infos(backend)
     # Only now, since connecting takes longer.
     key = backend.prefix + PROBE
     latency_ms = median(_time_get(client, key) for _ in range(GETS_TIMED)) * MILLISECONDS
     return describe_redis(infos, _topology_of(client), round(latency_ms, 4))
+
+
+def _read_infos(backend: RedisBackend) -> Sequence[Mapping[str, Any]]:
+    # Of each primary; nothing where INFO is refused, as by some rented kinds.
+    cluster = as_cluster(backend.client)
+    try:
+        return [backend.client.info()] if cluster is None else cluster.info_of_primaries()
+    except ResponseError:
+        return [{} for _ in backend.primaries]
 
 
 def describe_redis(
