@@ -64,6 +64,17 @@ Rate = tuple[int, int]
 """How many, and in how many seconds."""
 
 
+def check_mail_limit(request: HttpRequest | Request, purpose: str, *, recipient: str) -> None:
+    """Count a message of one kind to an address; each kind for itself.
+
+    Otherwise messages that are asked for and never sent, to confirm an address that is taken, would
+    keep its owner from a new password.
+
+    Raises: TooManyAttempts.
+    """
+    check_limit(request, "mail", account=f"{purpose} {recipient}")
+
+
 def check_limit(request: HttpRequest | Request, action: str, *, account: object = None) -> None:
     """Count the request against the limits of an action in AUTH_LIMITS; one round trip.
 

@@ -20,7 +20,7 @@ from accounts.leaving.serializers import (
     ExportSerializer,
     OwnPasswordSerializer,
 )
-from accounts.limits import check_limit
+from accounts.limits import check_limit, check_mail_limit
 from accounts.schema.recovery import ASKED
 from accounts.serializers import EmailSerializer, MailTokenSerializer
 from accounts.tokens import SESSION_CLAIM
@@ -76,7 +76,7 @@ class ReopenRequestView(OpenView):
         body = EmailSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         email = body.validated_data["email"]
-        check_limit(request, "mail", account=email)
+        check_mail_limit(request, "reopen", recipient=email)
         ask_for_reopening(email=email)
         return Response({"detail": ASKED}, status=status.HTTP_202_ACCEPTED)
 

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.limits import check_limit
+from accounts.limits import check_limit, check_mail_limit
 from accounts.recovery import (
     ask_for_confirmation,
     ask_for_reset,
@@ -35,7 +35,7 @@ class ResetRequestView(OpenView):
         body = EmailSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         email = body.validated_data["email"]
-        check_limit(request, "mail", account=email)
+        check_mail_limit(request, "reset", recipient=email)
         ask_for_reset(email=email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 
@@ -61,7 +61,7 @@ class VerificationView(APIView):
     def post(self, request: Request) -> Response:
         """Mail a token that verifies one's own email."""
         user = get_viewer(request)
-        check_limit(request, "mail", account=user.email)
+        check_mail_limit(request, "verify", recipient=user.email)
         ask_for_confirmation(user_id=user.pk)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 
@@ -76,7 +76,7 @@ class EmailChangeView(APIView):
         body.is_valid(raise_exception=True)
         new_email = body.validated_data["new_email"]
         ask_for_proof(request, body.validated_data.get("password"))
-        check_limit(request, "mail", account=new_email)
+        check_mail_limit(request, "change", recipient=new_email)
         ask_for_confirmation(user_id=get_viewer(request).pk, new_email=new_email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 

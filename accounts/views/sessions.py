@@ -16,7 +16,7 @@ from accounts.administration import revoke_tokens
 from accounts.api_keys.access import KeyedView
 from accounts.devices import get_device
 from accounts.errors import InvalidRefreshToken
-from accounts.limits import check_limit
+from accounts.limits import check_limit, check_mail_limit
 from accounts.models import User
 from accounts.refresh_cookies import delete_cookie, read_cookie
 from accounts.registrations.services import ask_to_register
@@ -58,7 +58,7 @@ class RegisterView(OpenView):
         with slow_work():
             check_limit(request, "register")
             if settings.AUTH_REGISTRATION_BY_MAIL:
-                check_limit(request, "mail", account=body.validated_data["email"])
+                check_mail_limit(request, "register", recipient=body.validated_data["email"])
                 ask_to_register(**body.validated_data)
                 return Response(
                     {"detail": schema.ASKED_TO_REGISTER}, status=status.HTTP_202_ACCEPTED

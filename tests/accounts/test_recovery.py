@@ -19,7 +19,7 @@ from accounts.models import User
 from accounts.recovery import confirm_email, reset_password
 from accounts.services import log_in
 from accounts.sessions import start_session
-from tests.cast import NEW_PASSWORD, PASSWORD
+from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from tests.concurrency import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +36,12 @@ def sent() -> list[tuple[str, str]]:
 def token_of_last() -> str:
     token: str = mail.outbox[-1].body.split("\n\n")[1]
     return token
+
+
+@pytest.fixture
+def as_bob(bob: User) -> APIClient:
+    """Bob, logged in."""
+    return client_of(bob)
 
 
 def ask(client: APIClient, email: str) -> Any:
@@ -325,3 +331,28 @@ def test_no_header_can_be_added(anybody: APIClient) -> None:
     """A line break in an address is no address."""
     for email in ("a@example.com\nBcc: eve@example.com", "a@example.com\r\nX: y", "a\x00@b.bs"):
         assert anybody.post("/auth/reset-password", {"email": email}).status_code == 400
+
+
+def test_asking_for_something_else_uses_up_nobodys_reset(
+    anybody: APIClient, as_bob: APIClient, alice: User, settings: Settings
+) -> None:
+    """Neither for messages that are never sent: the address is taken, the account isn't closed."""
+    settings.AUTH_LIMITS = settings.AUTH_LIMITS | {"mail": {"account": (2, 3600)}}
+    change = {"new_email": alice.email, "password": PASSWORD}
+    for _ in range(3):
+        as_bob.post("/auth/change-email", change)
+        anybody.post("/auth/reopen-account", {"email": alice.email})
+    assert mail.outbox == []
+    assert ask(anybody, alice.email)[0] == 202
+    assert sent() == [(alice.email, "Choose a new password")]
+
+
+def test_registrations_use_up_nobodys_reset(
+    anybody: APIClient, alice: User, settings: Settings
+) -> None:
+    """Those by mail, with the address of somebody who has an account."""
+    settings.AUTH_REGISTRATION_BY_MAIL = True
+    settings.AUTH_LIMITS = settings.AUTH_LIMITS | {"mail": {"account": (2, 3600)}}
+    form = {"email": alice.email, "password": NEW_PASSWORD, "first_name": "E", "last_name": "E"}
+    assert [anybody.post("/auth/register", form).status_code for _ in range(3)] == [202, 202, 429]
+    assert ask(anybody, alice.email)[0] == 202
