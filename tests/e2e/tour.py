@@ -57,7 +57,9 @@ class Tour:
         body = response.json() if response.content else {}
         if "access_token" in body:
             self._client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access_token']}")
-            for token in (body["access_token"], body["refresh_token"]):
+        in_body = [body[name] for name in ("access_token", "refresh_token") if name in body]
+        for token in (*in_body, *(morsel.value for morsel in response.cookies.values())):
+            if token:  # not of a cookie that is deleted
                 self._note_token(token)
         # Not the app's codes: six digits are found in any long number.
         self.secrets |= {body[name] for name in ("secret", "uri", "challenge") if name in body}
@@ -92,6 +94,7 @@ class Tour:
         self._call("get", "/auth/verify", expect=401)
         self._call("post", "/auth/login", credentials)
         self._look_around(user)
+        self._keep_the_token_in_a_cookie(credentials)
         self._use_a_key(user)
         self._recover(credentials)
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -121,6 +124,13 @@ class Tour:
         token = read_token()
         self._call("post", "/auth/reopen-account/confirm", {"token": token})
         self.secrets |= {token}
+        self._call("post", "/auth/login", credentials)
+
+    def _keep_the_token_in_a_cookie(self, credentials: dict[str, str]) -> None:
+        browser: dict[str, Any] = {"HTTP_X_REFRESH_COOKIE": "1"}
+        self._call("post", "/auth/login", credentials, **browser)
+        self._call("post", "/auth/cookie/refresh", **browser)
+        self._call("post", "/auth/cookie/logout", **browser)
         self._call("post", "/auth/login", credentials)
 
     def _use_a_key(self, user: Any) -> None:

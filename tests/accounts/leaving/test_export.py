@@ -76,7 +76,7 @@ def test_all_is_there_and_nothing_secret(alice: User, bob: User, media: Path, cl
 
 def test_every_app_has_its_part() -> None:
     """So many as there are apps with rows of users."""
-    assert set(EXPORT_SECTIONS) == {"api_keys", "second_factor", "events"}
+    assert set(EXPORT_SECTIONS) == {"api_keys", "identities", "second_factor", "events"}
 
 
 @pytest.mark.parametrize("body", [None, {}, {"password": None}, {"password": "wrong"}], ids=str)
