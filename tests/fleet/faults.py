@@ -123,7 +123,7 @@ def unlimit_memory(state: RunState) -> None:
 
 
 def kill_web_process(state: RunState) -> None:
-    """Kill a web process between a commit and its invalidation; gunicorn starts another."""
+    """Kill a web process between a commit and its invalidation; granian starts another."""
     instance = state.random.choice(state.fleet.instances)
     workers = instance.web.count_workers()
     instance.is_doomed = True

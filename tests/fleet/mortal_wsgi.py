@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-from hiremebahamas.wsgi import application
+from hiremebahamas.server.worker import application
 from usercache.lookup import Store
 
 __all__ = ["application"]

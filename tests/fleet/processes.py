@@ -7,6 +7,10 @@ from pathlib import Path
 
 import psycopg
 
+from hiremebahamas.overload import read_queue_max
+from hiremebahamas.server.address import Address
+from hiremebahamas.server.command_line import format_command
+from hiremebahamas.server.options import ServerOptions
 from tests.e2e.web_server import L1_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.server import HOST, Server
@@ -15,8 +19,6 @@ from tests.servers.stack import PROJECT
 THREADS = 4
 GRACE_SECONDS = 1
 """Between SIGTERM and the end; it is only asked to stop when it has no request to answer."""
-KEEP_ALIVE_SECONDS = 75
-"""Longer than any pause of a client, so that no request meets a connection that is being closed."""
 
 
 class Reconfigurable(Server):
@@ -32,7 +34,7 @@ class Reconfigurable(Server):
 
 
 class FleetWebServer(Reconfigurable, WebServer):
-    """gunicorn with one worker, which can be told to die after its next commit."""
+    """The production server with one worker, which can be told to die after its next commit."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         """Take the worker's whole environment."""
@@ -42,7 +44,7 @@ class FleetWebServer(Reconfigurable, WebServer):
 
     def count_workers(self) -> int:
         """Count the workers that were started so far, after deaths too."""
-        return self.read_log().count("Booting worker with pid")
+        return self.read_log().count("Started worker-")
 
     def count_openings(self) -> int:
         """Count how often it stopped using Redis since it was started."""
@@ -56,15 +58,22 @@ class FleetWebServer(Reconfigurable, WebServer):
         own = L1_VARIABLES | {
             "FLEET_MORTAL": str(self.order_to_die),
             "DATABASE_POOL_MAX_CONNECTIONS": str(THREADS),
+            "PYTHONPATH": str(PROJECT),
         }
         return {**self._variables, **own}
 
     def _command(self) -> Sequence[str | Path]:
-        address = ("--bind", f"{HOST}:{self.port}", "--no-control-socket")
-        worker = ("--workers", "1", "--threads", str(THREADS))
-        times = ("--keep-alive", str(KEEP_ALIVE_SECONDS), "--graceful-timeout", str(GRACE_SECONDS))
-        command = (sys.executable, "-m", "gunicorn", "tests.fleet.mortal_wsgi", "--chdir", PROJECT)
-        return (*command, *address, *worker, *times)
+        options = ServerOptions(
+            Address(HOST, self.port),
+            workers=1,
+            threads=THREADS,
+            queue_max=read_queue_max(THREADS),
+            stop_seconds=GRACE_SECONDS,
+            collects_static=False,
+            log_format="text",
+        )
+        mortal = {"hiremebahamas.server.worker:application": "tests.fleet.mortal_wsgi:application"}
+        return (sys.executable, *(mortal.get(word, word) for word in format_command(options)))
 
 
 class Relay(Reconfigurable):
