@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test embedded long matrix drivers package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants bench check format clean
+.PHONY: help run serve test embedded long matrix drivers package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants soak bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ fleet-down: $(DEVELOPMENT_STAMP) ## End all of it, also after a crash
 
 mutants: $(DEVELOPMENT_STAMP) ## Change the core in every way, one at a time; a test must fail for each
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+soak: $(DEVELOPMENT_STAMP) ## Load 100,000 users for ten minutes, while Redis is killed every 20 seconds
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 bench: $(DEVELOPMENT_STAMP) ## Measure against other ways to get a user, for ten minutes
 	@$(call HAVE,nginx)

@@ -16,6 +16,7 @@ from benchmarks.formatting import format_table, tabulate_panel, tabulate_verdict
 from benchmarks.machine import describe_machine
 from benchmarks.outcome import Outcome
 from benchmarks.parts import (
+    capacity,
     deactivations,
     endpoints,
     growth,
@@ -40,8 +41,11 @@ PARTS: Final[dict[str, Callable[[Environment, Plan], Outcome]]] = {
     "renewal": renewal.measure,
     "writes": writes.measure,
     "overload": overload.measure,
+    "capacity": capacity.measure,
 }
 DOCUMENTS: Final = PROJECT / "docs" / "benchmarks"
+PAGES: Final = {"capacity": PROJECT / "docs" / "capacity.md"}
+"""Of the documentation, with the figures of one part; not with those of a quick look."""
 
 
 def main() -> int:
@@ -63,6 +67,11 @@ def main() -> int:
     if options.output:
         report.write(options.output, machine, outcomes, _format_command(options))
         _say(f"Written: {options.output}")
+    for outcome in outcomes:
+        if (page := PAGES.get(outcome.name)) and not options.quick:
+            command = f'make bench BENCH="--only {outcome.name}"'
+            report.update_page(page, machine, outcome, command)
+            _say(f"Written: {page}")
     return 0
 
 

@@ -34,6 +34,18 @@ def format_page(machine: Mapping[str, str], outcomes: Sequence[Outcome], command
     return "\n\n".join(sections) + "\n"
 
 
+def format_part(machine: Mapping[str, str], outcome: Outcome, command: str) -> str:
+    """Return one part's tables and remarks, as a section of another page."""
+    return "\n\n".join(
+        [
+            f"Made by `{command}`, {_format_machine(machine)}",
+            *(format_markdown(tabulate_panel(panel)) for panel in outcome.panels),
+            *([_format_targets([outcome])] if outcome.verdicts else []),
+            outcome.remarks,
+        ]
+    )
+
+
 def _format_targets(outcomes: Sequence[Outcome]) -> str:
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
     return format_markdown(tabulate_verdicts(verdicts))

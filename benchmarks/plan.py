@@ -37,6 +37,8 @@ class Plan:
     endpoint_seconds: float
     overload_rounds: int
     overload_seconds: float
+    capacity_rounds: int
+    capacity_seconds: float
     against: str = ""
     """The commit whose code the endpoints are measured of as well."""
 
@@ -66,6 +68,8 @@ FULL: Final = Plan(
     endpoint_seconds=0.3,
     overload_rounds=5,
     overload_seconds=3.0,
+    capacity_rounds=5,
+    capacity_seconds=2.0,
 )
 QUICK: Final = Plan(
     lookup_rounds=3,
@@ -92,4 +96,6 @@ QUICK: Final = Plan(
     endpoint_seconds=0.2,
     overload_rounds=2,
     overload_seconds=1.0,
+    capacity_rounds=1,
+    capacity_seconds=0.5,
 )

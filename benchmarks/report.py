@@ -7,10 +7,13 @@ from typing import Final
 
 from benchmarks.charts.parts import DRAWINGS
 from benchmarks.charts.style import house_style, save
+from benchmarks.errors import BenchmarkError
 from benchmarks.outcome import Outcome
-from benchmarks.page import format_page
+from benchmarks.page import format_page, format_part
 
 PAGE: Final = "README.md"
+BEGIN: Final = "<!-- figures: begin -->\n"
+END: Final = "<!-- figures: end -->\n"
 
 
 def write(
@@ -29,3 +32,20 @@ def write(
         for outcome in outcomes:
             save(DRAWINGS[outcome.name](outcome), folder / f"{outcome.name}.svg")
     (folder / PAGE).write_text(format_page(machine, outcomes, command))
+
+
+def update_page(page: Path, machine: Mapping[str, str], outcome: Outcome, command: str) -> None:
+    """Put one part's figures into a page of the documentation, in place of those of before."""
+    replace_figures(page, format_part(machine, outcome, command))
+
+
+def replace_figures(page: Path, figures: str) -> None:
+    """Put figures into a page, between the comments that say where.
+
+    Raises: BenchmarkError if it has none.
+    """
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise BenchmarkError(f"{page} has no place for figures: put {BEGIN + END} into it.")
+    page.write_text(f"{before}{begin}\n{figures}\n\n{end}{after}")

@@ -96,6 +96,27 @@ def draw_endpoints(outcome: Outcome) -> Figure:
     return figure
 
 
+def draw_overload(outcome: Outcome) -> Figure:
+    """Draw what is served at four times the capacity, and how soon."""
+    figure, [served, waits] = make_axes(2, inches=(10, 2.2))
+    [panel] = outcome.panels
+    draw_bars(served, panel, "ok, /s", title="Served at four times the capacity, /s")
+    draw_bars(waits, panel, "ok, p99 ms", title="Their p99, ms")
+    waits.set_yticks([])
+    return figure
+
+
+def draw_capacity(outcome: Outcome) -> Figure:
+    """Draw the processor time of one request, at each of the servers."""
+    panel = outcome.panels[0]
+    figure, all_axes = make_axes(len(panel.columns[:3]), inches=(12, 3.2))
+    for axes, column in zip(all_axes, panel.columns[:3], strict=True):
+        draw_bars(axes, panel, column, title=column)
+    for axes in all_axes[1:]:
+        axes.set_yticks([])
+    return figure
+
+
 DRAWINGS: Final[dict[str, Callable[[Outcome], Figure]]] = {
     "lookups": draw_lookups,
     "http": draw_http,
@@ -105,6 +126,8 @@ DRAWINGS: Final[dict[str, Callable[[Outcome], Figure]]] = {
     "deactivations": draw_deactivations,
     "renewal": draw_renewal,
     "writes": draw_writes,
+    "overload": draw_overload,
+    "capacity": draw_capacity,
 }
 
 

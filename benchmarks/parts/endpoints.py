@@ -72,6 +72,7 @@ class Participant(NamedTuple):
 
     child: Child
     server: BenchmarkServer
+    redis: RedisServer
 
 
 def measure(environment: Environment, plan: Plan) -> Outcome:
@@ -82,12 +83,12 @@ def measure(environment: Environment, plan: Plan) -> Outcome:
             checkout = stack.enter_context(check_out(plan.against, environment.new_directory()))
             contenders.append(make_product(plan.against, checkout))
         participants = {
-            contender.label: stack.enter_context(_start(environment, contender))
+            contender.label: stack.enter_context(start(environment, contender))
             for contender in contenders
         }
         generator = Child(GENERATOR, environment.variables(contenders[0]), environment.new_log())
         client = stack.enter_context(generator)
-        requests = _list_requests(environment)
+        requests = list_requests(environment)
         for participant in participants.values():
             first = environment.first_id + USERS
             participant.child.ask(
@@ -104,24 +105,29 @@ def measure(environment: Environment, plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _start(environment: Environment, contender: Contender) -> Iterator[Participant]:
+def start(
+    environment: Environment, contender: Contender, **variables: str
+) -> Iterator[Participant]:
+    """Start a contender's processes, on a Redis of their own."""
     with ExitStack() as stack:
         # Its own: two commits must not answer for each other.
         redis = stack.enter_context(RedisServer(environment.new_directory()))
+        variables = {**variables, "REDIS_URL": redis.url}
         child = stack.enter_context(
-            environment.run_program(PROGRAM.read_text(), contender, REDIS_URL=redis.url)
+            environment.run_program(PROGRAM.read_text(), contender, **variables)
         )
         server = BenchmarkServer(
             environment.new_directory(),
-            {**environment.variables(contender), "REDIS_URL": redis.url},
+            {**environment.variables(contender), **variables},
             processes=1,
             threads=THREADS,
             checkout=contender.checkout,
         )
-        yield Participant(child, stack.enter_context(server))
+        yield Participant(child, stack.enter_context(server), redis)
 
 
-def _list_requests(environment: Environment) -> dict[str, list[Request]]:
+def list_requests(environment: Environment) -> dict[str, list[Request]]:
+    """Return what is asked for each endpoint."""
     first = environment.first_id
     tokens = mint_tokens(first, 2 * USERS, environment.signing_key)
 

@@ -1,0 +1,1 @@
+"""The product under load for minutes, while Redis is killed and restarted."""
