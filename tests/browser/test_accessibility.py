@@ -23,10 +23,10 @@ CUT_OFF = """
 def test_pages_keep_nobody_out(
     arrive: Arrive, dora: User, alice: User, is_dark: bool, is_phone: bool
 ) -> None:
-    """The dashboard with metrics and the question whether to clear; a phone cuts nothing off."""
+    """The dashboard, the question whether to clear, the doctor; a phone cuts nothing off."""
     visitor = arrive(dora, is_dark=is_dark, is_phone=is_phone)
     make_up(own_totals(), [alice.pk, dora.pk])
-    for path in ("", f"clear/?user=id:{alice.pk}"):
+    for path in ("", f"clear/?user=id:{alice.pk}", "doctor/"):
         visitor.go(DASHBOARD + path)
         found = Axe().run(visitor.page)
         assert found.violations_count == 0, found.generate_report()

@@ -22,13 +22,16 @@ from usercache.codec import get_codec
 from usercache.database import database_of
 from usercache.identifiers import clean_pk
 from usercache.keys import pk_of, record_key
+from usercache.management import doctor
 from usercache.management.clearing import clear_all_users, clear_users
+from usercache.management.findings import Level
 from usercache.management.inspection import find_pk, inspect_fully
 from usercache.management.units import format_part, format_rate, format_span
 from usercache.observability.charts import draw_charts, label_points, to_local_time
 from usercache.observability.models import Dashboard
 from usercache.observability.sections import (
     STATUS_TONES,
+    Tone,
     describe_counted,
     describe_latencies,
     describe_processes,
@@ -49,6 +52,7 @@ FRAGMENT: Final = "fragment"
 """In the query: send the metrics alone, for the script that puts them into the page."""
 SYMBOLS: Final = {Status.HEALTHY: "✓", Status.DEGRADED: "!", Status.DOWN: "✕"}
 """Beside the status, for users who don't see its colour."""
+FINDING_TONES: Final = {Level.GOOD: Tone.GOOD, Level.WARNING: Tone.WARNING, Level.ERROR: Tone.BAD}
 
 
 WINDOWS: Final = {text: parse_window(text) for text in ("15m", "1h", "2h", "12h", "2d")}
@@ -79,7 +83,12 @@ class DashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in 
 
     def get_urls(self) -> list[URLPattern]:
         """Give the dashboard the list's place, and have no page per row."""
-        views = {"": "changelist", "clear/": "clear", "clear-all/": "clear_all"}
+        views = {
+            "": "changelist",
+            "clear/": "clear",
+            "clear-all/": "clear_all",
+            "doctor/": "doctor",
+        }
         return [
             path(
                 route,
@@ -150,6 +159,17 @@ class DashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in 
             self.log_change(request, Dashboard(), "Cleared all users.")
             return self._go_back(request, said)
         return self._answer(request, "clear_all", {})
+
+    @method_decorator([require_safe, never_cache])
+    def doctor_view(self, request: HttpRequest) -> HttpResponse:
+        """Examine what the cache depends on, and show the findings: on a page of its own.
+
+        It waits for each server, and the dashboard for none.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        findings = [(FINDING_TONES[found.level].value, found) for found in doctor.examine()]
+        return self._answer(request, "doctor", {"findings": findings})
 
     def _answer(
         self,

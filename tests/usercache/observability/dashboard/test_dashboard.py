@@ -200,7 +200,7 @@ def test_bad_window(admin: Client, window: str, said: str) -> None:
 def test_nothing_on_the_pages_is_inline(admin: Client, alice: User) -> None:
     """No script, style or handler that a strict Content-Security-Policy would refuse."""
     get_user_by_id(alice.pk)
-    for path in ("", f"clear/?user=id:{alice.pk}", "clear-all/"):
+    for path in ("", f"clear/?user=id:{alice.pk}", "clear-all/", "doctor/"):
         html = read(admin, DASHBOARD + path)
         assert not re.search(r"""<style|\bstyle=|\son\w+=["']|javascript:""", html)
         assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", html))
@@ -216,9 +216,8 @@ def test_any_admin_site_can_have_it(dora: User) -> None:
     site = AdminSite("office")
     site.register(Dashboard, DashboardAdmin)
     names = [str(pattern.name) for pattern in site._registry[Dashboard].get_urls()]
-    assert names == [
-        f"usercache_observability_dashboard_{n}" for n in ("changelist", "clear", "clear_all")
-    ]
+    views = ("changelist", "clear", "clear_all", "doctor")
+    assert names == [f"usercache_observability_dashboard_{view}" for view in views]
     request = RequestFactory().get("/")
     request.user = dora
     assert site._registry[Dashboard].has_view_permission(request)
