@@ -17,8 +17,8 @@ breaks each of them.
 - *A script publishes if anybody listens on the very server on which it runs.* The server knows;
   there is no flag that lags behind or outlives a listener. So any process can be a writer: one
   that doesn't listen, or may track, or has just begun. Where nobody listens, a write costs that
-  question alone, of about a microsecond. Each primary is listened to by itself: what reaches
-  it from others in a cluster is late, or lost, and comes twice.
+  question alone, of one or two microseconds. Each primary is listened to by itself: what reaches
+  it from others in a cluster may be late or lost, and comes twice.
 - *The heartbeat is such a script*, on a key of its own, with a channel that this connection alone
   listens to. So each heartbeat proves all of it: the server takes writes, runs scripts, knows that
   we listen, publishes, and the message arrives, after all earlier ones. It is sent over another
