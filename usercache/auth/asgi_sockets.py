@@ -72,8 +72,11 @@ async def serve_watched(
         async with limit:
             socket = _Socket(receive, send, limit)
             with SOCKETS.watch(admission, partial(_tell, loop, socket.refuse)):
-                await application(scope, socket.receive, socket.send)
-                await socket.end()
+                try:
+                    await application(scope, socket.receive, socket.send)
+                    await socket.end()
+                finally:
+                    socket.has_ended = True
     except TimeoutError:
         if not limit.expired():  # the application's own
             raise
@@ -94,10 +97,12 @@ class _Socket:
         self._loop = asyncio.get_running_loop()
         self._refused = self._loop.create_future()
         self._closing: asyncio.Task[None] | None = None
+        self.has_ended = False
+        """Whether the application has, by itself or not."""
 
     def refuse(self) -> None:
         """Close it, once; the application has a few seconds to end."""
-        if self._closing is None:
+        if self._closing is None and not self.has_ended:
             self._closing = self._loop.create_task(self._close())
             self._refused.set_result(None)
             self._limit.reschedule(self._loop.time() + GRACE_SECONDS)

@@ -74,7 +74,7 @@ class OpenSockets:
     def watch(self, admission: Admission, refuse: Callable[[], object]) -> Iterator[None]:
         """Call `refuse` in a background thread once the socket would no longer be let in.
 
-        It may be called more than once, until the block ends, and must return at once.
+        It may be called more than once, also just after the block, and must return at once.
 
         Raises:
             RuntimeError: no thread can be started.

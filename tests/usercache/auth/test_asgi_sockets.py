@@ -83,6 +83,29 @@ def test_application_that_does_not_listen(
     assert was_cancelled == [True]
 
 
+def test_socket_that_has_ended_is_not_closed(watched: list[Any]) -> None:
+    """The thread may come a moment too late; the server no longer knows the connection."""
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    async def refuse_late() -> list[Any]:
+        sent = await serve(application, ["goodbye"])
+        watched[0]()
+        for _ in range(2):  # what it gives the loop to do is done
+            await asyncio.sleep(0)
+        return sent
+
+    failures = list[Any]()
+
+    async def run() -> list[Any]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: failures.append(told))
+        return await refuse_late()
+
+    assert asyncio.run(run()) == []
+    assert failures == []
+
+
 def test_error_of_the_application(watched: list[Any]) -> None:
     """Reaches the server, also one that looks like our own end."""
 
