@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, Protocol
 
+from django.conf import settings
+
 from usercache.backends import memory
 from usercache.codec import get_codec
 from usercache.conf import conf
@@ -40,6 +42,7 @@ class Runtime:
     def __init__(self) -> None:
         """Make nothing yet: the settings may still be half loaded."""
         self._extensions: list[Extension] = []
+        self._caches_overridden = 0
         self.reset()
 
     def extend(self, extension: Extension) -> None:
@@ -68,8 +71,10 @@ class Runtime:
         for service in services:
             service.end()
 
-    def follow_settings(self, setting: str, **_kwargs: Any) -> None:
+    def follow_settings(self, setting: str, *, enter: bool, **_kwargs: Any) -> None:
         """Start again where a test overrides a setting that the store was made from."""
+        if setting == "CACHES":
+            self._caches_overridden += 1 if enter else -1
         if setting in ("AUTH_USER_MODEL", "CACHES") or setting.startswith("USERCACHE_"):
             conf.read_again()
             get_codec.cache_clear()
@@ -95,18 +100,22 @@ class Runtime:
         # Both or neither: an extension that fails leaves no service of its store behind.
         services = list[Service]()
         store = Store(
-            memory=memory.connect(conf.USERCACHE_MEMORY_ALIAS),
+            memory=memory.connect(self._find_alias(conf.USERCACHE_MEMORY_ALIAS)),
             events=Events(),
             random=random.random,
         )
         if not conf.USERCACHE_ENABLED:
             store.served_percent = NONE
             return store, services
-        if conf.USERCACHE_REDIS_ALIAS:
-            services.append(_add_redis(store))
+        if alias := self._find_alias(conf.USERCACHE_REDIS_ALIAS):
+            services.append(_add_redis(store, alias))
         for extension in self._extensions:
             services += extension(store)
         return store, services
+
+    def _find_alias(self, alias: str) -> str:
+        # A test of the project's own that overrides CACHES need not know of ours.
+        return "" if self._caches_overridden and alias not in settings.CACHES else alias
 
 
 RUNTIME: Final = Runtime()
@@ -120,14 +129,14 @@ def await_verdict(seconds: float = VERDICT_SECONDS) -> None:
         redis.breaker.verdict.wait(seconds)
 
 
-def _add_redis(store: Store) -> Service:
+def _add_redis(store: Store, alias: str) -> Service:
     # Here, so that a project without Redis needs no redis-py.
     from usercache.backends.breaker import Breaker  # noqa: PLC0415
     from usercache.backends.redis import connect  # noqa: PLC0415
     from usercache.backends.resilient import Recovery, ResilientBackend  # noqa: PLC0415
 
     store.redis = ResilientBackend(
-        connect(conf.USERCACHE_REDIS_ALIAS),
+        connect(alias),
         Breaker(clock=time.monotonic, random=random.random),
         store.events,
         on_opening=store.empty_memory,

@@ -77,6 +77,17 @@ SUITES: Final = {
             )
         },
     ),
+    "allauth": Suite(
+        "django-allauth[headless,headless-spec,idp-oidc,mfa,openid,saml,socialaccount,steam]==65.22.1",
+        (
+            *("pytest-asyncio==1.3.0", "psycopg[binary]==3.3.9"),
+            *("djangorestframework==3.18.3", "django-ninja==1.7.1"),
+        ),
+        "tests",
+        "tests.projects.regular.settings",
+        # Of other companies' accounts, and of those that an application offers to others.
+        select="not socialaccount and not idp",
+    ),
     "redis-cluster": DJANGO_REDIS._replace(
         caches=Caches(SQLITE, plain, cluster),
         explained={

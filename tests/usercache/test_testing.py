@@ -1,6 +1,8 @@
 """What projects use in their tests."""
 
 import pytest
+from django.core.cache import InvalidCacheBackendError
+from django.db import models
 from django.test import TestCase
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -42,6 +44,32 @@ def test_decorator(alice: User) -> None:
         return get_user_by_id(alice.pk)
 
     assert is_cached(look_up())
+
+
+def test_caches_of_a_test(alice: User, settings: Settings) -> None:
+    """A test's own CACHES, without our aliases, leave process memory, which begins empty."""
+    settings.USERCACHE_ENABLED = True
+    in_memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    aliases = settings.CACHES
+    for _ in range(2):
+        settings.CACHES = {"default": in_memory}
+        assert get_store().redis is None
+        found = get_user_by_id(alice.pk)
+        assert found is not None
+        assert is_cached(found)
+        assert found.first_name == alice.first_name
+        models.QuerySet(User).filter(pk=alice.pk).update(first_name="Alicia")
+        alice.refresh_from_db()
+    settings.CACHES = aliases
+    assert (get_store().redis is None) == (not settings.USERCACHE_REDIS_ALIAS)
+
+
+def test_alias_that_is_missing(settings: Settings) -> None:
+    """It is an error where no test overrides CACHES: nobody is served without a word."""
+    settings.USERCACHE_ENABLED = True
+    settings.USERCACHE_MEMORY_ALIAS = "nowhere"
+    with pytest.raises(InvalidCacheBackendError, match="nowhere"):
+        get_store()
 
 
 class InTransaction(TestCase):

@@ -143,5 +143,9 @@ class MemoryBackend:
 
 
 def connect(alias: str) -> MemoryBackend:
-    """Return the backend on a LocMemCache alias of CACHES."""
-    return MemoryBackend(cast(LocMemCache, caches[alias]))
+    """Return the backend on a LocMemCache alias of CACHES; with "", on an empty one of its own."""
+    if alias:
+        return MemoryBackend(cast(LocMemCache, caches[alias]))
+    cache = LocMemCache("usercache", {})
+    cache.clear()
+    return MemoryBackend(cache)
