@@ -1,4 +1,6 @@
-"""The core's tests on each supported Python and Django, `make matrix`; on psycopg2, `make drivers`.
+"""The core's tests on each supported Python and Django, `make matrix`.
+
+With psycopg2, and on MariaDB: `make drivers`.
 
 A Python that the machine lacks is named and left out.
 """
@@ -8,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,8 @@ OF_CORE: Final = (
 )
 """What the core's tests need; the last two for servers of their own."""
 PSYCOPG2: Final = "psycopg2-binary==2.9.13"
+MYSQLCLIENT: Final = "mysqlclient==2.2.7"
+"""Django's driver of MySQL and MariaDB; pip builds it, with libmariadb-dev."""
 OF_POSTGRESQL: Final = (
     "postgresql/test_triggers.py",
     "postgresql/test_labels.py",
@@ -81,13 +85,24 @@ def _combinations() -> Iterator[tuple[str, str]]:
 @nox.session(default=False)
 def psycopg2(session: nox.Session) -> None:
     """Run the core's tests of PostgreSQL with the driver that Django uses without psycopg 3."""
+    _run_core(session, PSYCOPG2, tests=OF_POSTGRESQL)
+
+
+@nox.session(default=False)
+def mariadb(session: nox.Session) -> None:
+    """Run those of the core's tests that aren't PostgreSQL's own on MariaDB."""
+    _run_core(session, MYSQLCLIENT, "--mariadb")
+
+
+def _run_core(session: nox.Session, driver: str, *options: str, tests: Sequence[str] = ()) -> None:
     constraints = Path(session.create_tmp()) / "constraints.txt"
     # Without extras, which no constraint may have.
     constraints.write_text("\n".join(re.sub(r"\[.*\]", "", pin) for pin in _pins()))
-    session.install("--constraint", str(constraints), *OF_CORE, PSYCOPG2)
+    session.install("--constraint", str(constraints), *OF_CORE, driver)
     python = str(Path(session.bin) / "python")
     # By the interpreter that runs nox: starting PostgreSQL needs psycopg 3.
-    session.run(sys.executable, "-m", "tests.project", python, *OF_POSTGRESQL, external=True)
+    command = (sys.executable, "-m", "tests.project", *options, python, *tests)
+    session.run(*command, external=True)
 
 
 @nox.session

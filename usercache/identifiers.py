@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final, cast
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connections, models, router
 
 from usercache.codec import Codec, is_unique, target_of
 from usercache.keys import pointer_key
@@ -111,11 +111,19 @@ def _clean(field: "models.Field[Any, Any]", value: object) -> Any:
     if isinstance(value, bool | float | Decimal):
         return None  # int() would convert them, True to 1 and 7.5 to 7
     cleaned = _canonical(field, value)
+    if cleaned == 0 and not _may_be_zero(field):
+        return None
     try:
         field.run_validators(cleaned)
     except ValidationError:
         return None
     return cleaned
+
+
+def _may_be_zero(field: "models.Field[Any, Any]") -> bool:
+    # MySQL gives such a row the next number instead, and Django refuses to look for it.
+    is_mysql = connections[router.db_for_write(field.model)].vendor == "mysql"
+    return not (is_mysql and isinstance(field, models.AutoField))
 
 
 def _canonical(field: "models.Field[Any, Any]", value: object) -> Any:

@@ -1,7 +1,8 @@
 """Run tests of the core by another interpreter: `python -m tests.project PYTHON [TEST...]`.
 
-For `make drivers`, whose interpreter has another driver of PostgreSQL. The servers are started by
-this one, unless `DATABASE_URL` and `REDIS_URL` are given.
+For `make drivers`, whose interpreter has another driver, of PostgreSQL or, with `--mariadb` before
+it, of MariaDB. The servers are started by this one, unless `DATABASE_URL` and `REDIS_URL` are
+given.
 """
 
 import os
@@ -13,7 +14,6 @@ from typing import Final
 from tests.project.core import CORE, OF_PLAIN_USER, WITH_REDIS, command_of, environment_of
 from tests.servers.stack import PROJECT, Stack
 
-SERVER_VARIABLES: Final = ("DATABASE_URL", "REDIS_URL")
 KEY_VARIABLES: Final = ("SECRET_KEY", "USERCACHE_SIGNING_KEY")
 KEY_BYTES: Final = 48
 MODEL: Final = "PlainUser"
@@ -22,16 +22,23 @@ RUN_SECONDS: Final = 3600
 
 def main() -> int:
     """Run those named, or all, and return pytest's exit code."""
-    python, *names = sys.argv[1:]
-    with Stack([name for name in SERVER_VARIABLES if not os.environ.get(name)]) as stack:
+    arguments, database, tests = sys.argv[1:], "DATABASE_URL", [*CORE, *WITH_REDIS]
+    if arguments[0] == "--mariadb":
+        arguments, database = arguments[1:], "MARIADB_URL"
+    else:
+        tests += OF_PLAIN_USER
+    python, *names = arguments
+    wanted = {"DATABASE_URL": database, "REDIS_URL": "REDIS_URL"}
+    with Stack([server for name, server in wanted.items() if not os.environ.get(name)]) as stack:
+        urls = {name: stack.urls[server] for name, server in wanted.items() if server in stack.urls}
         keys = {name: secrets.token_urlsafe(KEY_BYTES) for name in KEY_VARIABLES}
         answer = subprocess.run(
-            command_of(names or (*CORE, *WITH_REDIS, *OF_PLAIN_USER), python),
+            command_of(names or tests, python),
             cwd=PROJECT,
             env=environment_of(
                 MODEL,
                 **keys,
-                **stack.urls,
+                **urls,
                 TEST_DIRECTORY=str(stack.directory),
                 TEST_DATABASE="drivers",
             ),

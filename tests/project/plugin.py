@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 OF_ROOMS: Final = (
     "accounts",
@@ -68,6 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "integer_key": get_user_model()._meta.pk.get_internal_type() != "BigAutoField",
         "redis": not os.environ["REDIS_URL"],
         "postgresql": not os.environ["DATABASE_URL"].startswith(POSTGRESQL),
+        "upsert_by": not connection.features.supports_update_conflicts_with_target,
+        "exact_text": connection.vendor == "mysql",
     }
     left_out = [i for i in items if any(i.get_closest_marker(n) for n in missing if missing[n])]
     config.hook.pytest_deselected(items=left_out)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tests.servers.errors import ServerUnavailableError
+from tests.servers.mariadb_server import MariaDBServer
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.redis_server import RedisServer
@@ -26,6 +27,7 @@ SERVERS: dict[str, Callable[[Path, Urls], Server]] = {
         if "DATABASE_DIRECT_URL" in urls
         else PostgreSQLServer(directory)
     ),
+    "MARIADB_URL": lambda directory, _: MariaDBServer(directory),
     "REDIS_URL": lambda directory, _: RedisServer(directory),
 }
 PARENT_CHECK_SECONDS = 0.5
