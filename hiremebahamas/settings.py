@@ -264,7 +264,7 @@ AUTH_LIMITS = read_rates(
         # password known, one is guessed in two years, on average.
         "factor": {"address": (100, 60), "pair": (6, 3600), "account": (18, 3600)},
         # What asks another server about a user.
-        "provider": {"address": (60, 300), "account": (20, 300)},
+        "provider": {"address": (200, 60), "account": (20, 300)},
         "search": {"address": (600, 60), "account": (120, 60)},
     },
 )

@@ -1,5 +1,6 @@
 """A provider that is away, hangs or sends what it likes costs a bounded time, and enters none."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -123,6 +124,16 @@ def test_broken(
     provider.faults[path] = fault
     assert code_of(try_all(browser)) == UNAVAILABLE
     assert not User.objects.exists()
+
+
+def test_size_is_bounded(
+    browser: Browser, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though what is too much is only space, after a good document."""
+    document = json.dumps(provider.describe()).encode()
+    provider.faults[DISCOVERY] = lambda handler: send(handler, 200, document + b" " * MAX_BYTES)
+    assert code_of(try_all(browser)) == UNAVAILABLE
+    assert "the answer is too large" in caplog.text
 
 
 def test_away(browser: Browser, settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """Logging in by a provider, with a real one: whose account it is, and whose it never is."""
 
+from typing import Any
+
 import pytest
 from django.core import mail
 from pytest_django import Settings
@@ -122,6 +124,28 @@ def test_second_factor_is_asked_for(
     assert not LoginSession.objects.exists()
     done = finish(browser.client, refused.json()["challenge"], phone.next_code())
     assert done.json()["user"]["id"] == alice.pk
+
+
+def test_refresh_token_in_a_cookie(browser: Browser) -> None:
+    """For browser apps, as at every log-in."""
+    body = browser.go(browser.begin())
+    header: dict[str, Any] = {"HTTP_X_REFRESH_COOKIE": "1"}
+    response = browser.client.post(f"{browser.path}/complete", body, **header)
+    assert "refresh_token" not in response.json()
+    refreshed = browser.client.post("/auth/cookie/refresh", **header)
+    assert refreshed.status_code == 200
+
+
+def test_erased_account_leaves_nothing(browser: Browser) -> None:
+    """The same person is somebody new."""
+    first = browser.sign_in().json()
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {first['access_token']}")
+    exported = client.post("/auth/export").json()
+    assert [identity["subject"] for identity in exported["identities"]] == ["ada's number"]
+    assert client.delete("/auth/account", {"erase": True}).status_code == 204
+    assert not Identity.objects.exists()
+    assert browser.sign_in().json()["user"]["id"] != first["user"]["id"]
 
 
 def test_client_chooses_among_the_redirect_uris(browser: Browser) -> None:
