@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.concurrency import run_together
 from tests.usercache.instances.ways_to_save import OTHER, cached, change_elsewhere, row_of, save
-from tests.users import User
+from tests.users import User, off_the_whitelist
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.instances.columns import is_cached
@@ -27,12 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _writable(settings: Settings) -> None:
     """Let cached users be written, as is the default."""
     settings.USERCACHE_READ_ONLY_USERS = False
-
-
-def off_the_whitelist() -> set[str]:
-    """Return the columns that no record has, the password's among them."""
-    columns = {field.attname for field in User._meta.concrete_fields}
-    return columns.difference(get_codec().fields)
 
 
 def test_columns_off_the_whitelist_are_loaded_together(

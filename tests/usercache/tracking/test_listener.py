@@ -106,12 +106,18 @@ def forgotten(store: Store) -> bool:
 
 
 def test_warm_look_up_asks_nobody(count_commands: CountCommands, store: Store) -> None:
-    """Once near, a user costs Redis nothing; the heart beats with DEL."""
+    """A user in memory costs Redis nothing; the heart beats with DEL.
+
+    A process that had no time for a heartbeat asks Redis instead.
+    """
     warm(store)
-    with count_commands() as counts:
+    hits = counts(store)["hits_l1"]
+    with count_commands() as asked:
         for _ in range(100):
             assert look_up(store, NEW) == ROW
-    assert set(counts) <= {"del"}
+    lapsed = 100 - (counts(store)["hits_l1"] - hits)
+    assert asked.get("get", 0) == lapsed
+    assert set(asked) <= {"del", "get"}
 
 
 FOREIGN_CHANGES: dict[str, Callable[[Redis], object]] = {
