@@ -8,6 +8,7 @@ LIMITS: Final = (
     *("key_address", "export_address", "export_account"),
     *("factor_address", "factor_pair", "factor_account"),
     *("register_address", "password_address", "password_account"),
+    *("provider_address", "provider_account"),
     *("search_address", "search_account"),
 )
 LIFTED: Final = ",".join(f"{name}=1000000/60" for name in LIMITS)
