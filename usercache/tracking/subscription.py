@@ -37,6 +37,7 @@ for a moment after slots have moved.
 """
 
 from collections.abc import Generator
+from typing import Final
 
 from redis import ConnectionPool
 from redis.exceptions import InvalidResponse
@@ -47,7 +48,8 @@ from usercache.keys import CHANGES, EVERY_RECORD
 from usercache.l1.listener import Answer, Changes
 from usercache.tracking.reporting import ReportingSocket, make_connection, read_count
 
-_MESSAGES = (b">3", b"*3")
+_TRY_TO_PUBLISH: Final = "return redis.call('PUBLISH', ARGV[1], KEYS[1])"
+_MESSAGES: Final = (b">3", b"*3")
 """How a message begins, in protocol 3 and 2."""
 
 
@@ -75,9 +77,7 @@ class SubscribedConnection(ReportingSocket):
         """Have the heartbeat published; one round trip."""
         self._heartbeat_count += 1
         self._awaited = f"{self._heartbeat_name}:{self._heartbeat_count}"
-        key = self._prefix.decode() + self._awaited
-        self._sender.send_command("EVAL", lua.INVALIDATE, 1, key, self._heartbeats)
-        self._sender.read_response()
+        self._run(lua.INVALIDATE, self._awaited)
 
     def close(self) -> None:
         """Close both connections."""
@@ -87,7 +87,18 @@ class SubscribedConnection(ReportingSocket):
     def _ask_for_reports(self) -> None:
         # Now: where redis-py connects by itself, to send something, it asks no sentinel.
         self._sender.connect()
+        # Where scripts may not publish, each write would fail while this connection listens.
+        self._run(_TRY_TO_PUBLISH, self._heartbeat_name)
         self._send("SUBSCRIBE", self._changes, self._heartbeats)
+        # The confirmation: a heartbeat, on the other connection, could overtake the subscription.
+        self._sock.settimeout(self._connection.socket_timeout)
+        self._unread += self._receive()
+        self._sock.settimeout(0)
+
+    def _run(self, script: str, name: str) -> None:
+        key = self._prefix.decode() + name
+        self._sender.send_command("EVAL", script, 1, key, self._heartbeats)
+        self._sender.read_response()
 
     def _parse_message(self, head: bytes) -> Generator[Changes | Answer | None, None, None]:
         if head not in _MESSAGES:

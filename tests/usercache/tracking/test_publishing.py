@@ -173,6 +173,19 @@ def test_writer_that_may_not_publish_knows(
         change(backend)
 
 
+def test_nobody_listens_where_scripts_may_not_publish(
+    backend: RedisBackend, redis_server: RedisServer
+) -> None:
+    """Not for a moment at each attempt: writes, which would fail in it, succeed."""
+    ask(redis_server, "ACL", "SETUSER", "default", "-publish")
+    [pool] = backend.primaries.values()
+    with redis_server.client() as redis:
+        redis.config_resetstat()
+        with pytest.raises((NoPermissionError, ResponseError)):
+            SubscribedConnection(pool, backend.prefix, HEARTBEAT)
+        assert "cmdstat_subscribe" not in redis.info("commandstats")
+
+
 def test_heartbeat_of_another_server_is_none(
     listening: SubscribedConnection, backend: RedisBackend, redis_server: RedisServer
 ) -> None:

@@ -21,31 +21,35 @@ CHANNEL = b"hmb:1:usercache:changes"
 HEADS = {3: b">", 2: b"*"}
 TOKEN_HEX_DIGITS = 16
 KIBIBYTE = 1024
+NO_SECONDS = 0.001
+NOBODY = b":0\r\n"
+"""The answer to a message that nobody hears."""
 
 
 class Subscription(Wire):
     """A connection that listens, and the server's ends of it."""
 
     def __init__(self, protocol: int = 3) -> None:
-        super().__init__(SubscribedConnection, protocol)
         self.head = HEADS[protocol]
+        super().__init__(SubscribedConnection, protocol, (self.confirm(b"1"), NOBODY))
         name, *channels = self.heard().split(b"\r\n")[2::2]
         assert name == b"SUBSCRIBE"
         self.changes, self.heartbeats = channels
+        assert b"PUBLISH" in self.second.recv(KIBIBYTE)
 
     def make(self, channel: bytes, text: bytes, name: bytes = b"message") -> bytes:
         """Make a message."""
         words = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in (name, channel, text))
         return self.head + b"3\r\n" + words
 
-    def confirm(self) -> bytes:
-        """Make the answers to SUBSCRIBE."""
-        return b"".join(
-            self.head + b"3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:%d\r\n" % (len(channel), channel, n)
-            for n, channel in enumerate((self.changes, self.heartbeats), 1)
+    def confirm(self, channel: bytes) -> bytes:
+        """Make the answer to SUBSCRIBE for one of the channels."""
+        return self.head + b"3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (
+            len(channel),
+            channel,
         )
 
-    def beat(self, answer: bytes = b":0\r\n") -> list[bytes]:
+    def beat(self, answer: bytes = NOBODY) -> list[bytes]:
         """Have a heartbeat sent that the server answers so, and return its words."""
         self.second.sendall(answer)
         cast(SubscribedConnection, self.line).send_heartbeat()
@@ -56,7 +60,7 @@ class Subscription(Wire):
 def wire(request: pytest.FixtureRequest) -> Iterator[Subscription]:
     """Give one in each protocol, confirmed."""
     wire = Subscription(request.param)
-    assert wire.take(wire.confirm()) == []
+    assert wire.take(wire.confirm(wire.heartbeats)) == []
     yield wire
     wire.close()
 
@@ -70,6 +74,13 @@ def test_it_has_a_channel_of_its_own(wire: Subscription) -> None:
         assert len(each.heartbeats) == len(CHANNEL) + 1 + TOKEN_HEX_DIGITS
     assert wire.heartbeats != other.heartbeats
     other.close()
+
+
+def test_server_that_does_not_confirm() -> None:
+    """Is no voice: a heartbeat that is sent before is heard by nobody, and is then awaited."""
+    answers = b"", NOBODY
+    with pytest.raises(RedisConnectionError):
+        Wire(SubscribedConnection, answers=answers, socket_timeout=NO_SECONDS)
 
 
 def test_messages_come_in_order(wire: Subscription) -> None:

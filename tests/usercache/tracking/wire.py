@@ -5,6 +5,7 @@ from typing import Any
 
 from redis import ConnectionPool
 from redis.connection import Connection
+from redis.exceptions import RedisError
 
 from usercache.l1.listener import Answer, Changes
 from usercache.tracking.connection import TrackingConnection
@@ -35,15 +36,21 @@ class Wire:
         self,
         kind: type[TrackingConnection | SubscribedConnection] = TrackingConnection,
         protocol: int = 3,
+        answers: tuple[bytes, bytes] = (b"", b""),
         **options: Any,
     ) -> None:
         l1, self.server = socket.socketpair()
         second, self.second = socket.socketpair()
-        for end in (self.server, self.second):
+        for end, answer in zip((self.server, self.second), answers, strict=True):
             end.settimeout(0)
+            end.sendall(answer)  # to what is sent on that connection first
         WiredConnection.ends = [l1, second]
         pool = ConnectionPool(connection_class=WiredConnection, protocol=protocol, **options)
-        self.line: ReportingSocket = kind(pool, PREFIX, HEARTBEAT)
+        try:
+            self.line: ReportingSocket = kind(pool, PREFIX, HEARTBEAT)
+        except RedisError:
+            self._hang_up()
+            raise
 
     def take(self, sent: bytes) -> list[Changes | Answer]:
         """Return what the line makes of these bytes."""
@@ -61,5 +68,8 @@ class Wire:
     def close(self) -> None:
         """Close both ends."""
         self.line.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         for end in (self.server, self.second, *WiredConnection.ends):
             end.close()
