@@ -4,6 +4,7 @@ import os
 
 import django
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiremebahamas.settings")
@@ -34,7 +35,11 @@ def admit_key(scope):
     client, _ = scope["client"]
     header = (header_of(scope) or b"").decode("latin-1")
     request.META = {"HTTP_AUTHORIZATION": header, "REMOTE_ADDR": client}
-    found = api_keys.ApiKeyAuthentication().authenticate(request)
+    close_old_connections()  # as Django does around its own requests
+    try:
+        found = api_keys.ApiKeyAuthentication().authenticate(request)
+    finally:
+        close_old_connections()
     if found is None:
         return None
     user, key = found

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import close_old_connections
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.settings import api_settings
@@ -65,15 +65,9 @@ async def admit_token(raw_token: bytes | str) -> Admission:
 
     Raises:
         AuthenticationFailed: as `authenticate()` does.
-        ImproperlyConfigured: the project's class finds users of another model than the cached one.
     """
     authentication = find_authentication()
     user, token = await _sign_in(authentication, raw_token)
-    if type(user)._meta.concrete_model is not get_codec().model._meta.concrete_model:
-        raise ImproperlyConfigured(
-            f"{type(user)._meta.label} isn't AUTH_USER_MODEL, and only its users are cached: a "
-            "socket of another model's can't be watched."
-        )
     return Admission(
         user, partial(_is_admitted, authentication, raw_token, token), valid_until(token)
     )

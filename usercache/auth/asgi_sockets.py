@@ -76,7 +76,7 @@ async def serve_watched(
                     await application(scope, socket.receive, socket.send)
                     await socket.end()
                 finally:
-                    socket.has_ended = True
+                    socket.is_over = True
     except TimeoutError:
         if not limit.expired():  # the application's own
             raise
@@ -97,12 +97,13 @@ class _Socket:
         self._loop = asyncio.get_running_loop()
         self._refused = self._loop.create_future()
         self._closing: asyncio.Task[None] | None = None
-        self.has_ended = False
-        """Whether the application has, by itself or not."""
+        self.is_over = False
+        """Whether nothing is left to close: the application has ended or closed it, or the client
+        has gone."""
 
     def refuse(self) -> None:
         """Close it, once; the application has a few seconds to end."""
-        if self._closing is None and not self.has_ended:
+        if self._closing is None and not self.is_over:
             self._closing = self._loop.create_task(self._close())
             self._refused.set_result(None)
             self._limit.reschedule(self._loop.time() + GRACE_SECONDS)
@@ -112,13 +113,18 @@ class _Socket:
         incoming = asyncio.ensure_future(self._receive())
         try:
             await asyncio.wait({incoming, self._refused}, return_when=asyncio.FIRST_COMPLETED)
-            return _DISCONNECT if self._refused.done() else incoming.result()
+            if self._refused.done():
+                return _DISCONNECT
+            message = incoming.result()
+            self.is_over |= message["type"] == _DISCONNECT["type"]
+            return message
         finally:
             incoming.cancel()
 
     async def send(self, message: Any) -> None:
         """Send a message, unless it was closed."""
         if self._closing is None:
+            self.is_over |= message["type"] == _CLOSE["type"]
             await self._send(message)
 
     async def end(self) -> None:

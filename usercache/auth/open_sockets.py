@@ -21,9 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections
 
+from usercache.codec import get_codec
 from usercache.runtime import get_store
 from usercache.users import get_users_by_ids
 from usercache.workers import Worker
@@ -68,6 +70,7 @@ class OpenSockets:
             "usercache-open-sockets",
             self._run,
             self._note_unexpected,
+            restart_seconds=0.0,  # each sweep follows a pause
         )
 
     @contextmanager
@@ -77,8 +80,15 @@ class OpenSockets:
         It may be called more than once, also just after the block, and must return at once.
 
         Raises:
+            ImproperlyConfigured: the user is of another model than the cached one.
             RuntimeError: no thread can be started.
         """
+        options = type(admission.user)._meta
+        if options.concrete_model is not get_codec().model._meta.concrete_model:
+            raise ImproperlyConfigured(
+                f"{options.label} isn't AUTH_USER_MODEL, and only its users are cached: a socket "
+                "of another model's can't be watched."
+            )
         watched = _Watched(admission, refuse)
         with self._lock:
             self._worker.start()
@@ -90,7 +100,11 @@ class OpenSockets:
                 self._watched.discard(watched)
 
     def sweep(self) -> None:
-        """Look at each socket once: no query if the users are cached, else one for 500 of them."""
+        """Look at each socket once: no query if the users are cached, else one for 500 of them.
+
+        Raises:
+            Exception: a rule's own, of any kind, once all sockets were looked at.
+        """
         with self._lock:
             sockets = list(self._watched)
         if not sockets:
@@ -98,10 +112,13 @@ class OpenSockets:
         close_old_connections()  # as Django does around its own requests
         try:
             users = self._look_up({socket.admission.user.pk for socket in sockets})
-            for socket in sockets:
-                self._look_at(socket, users)
+            errors = [error for socket in sockets if (error := self._look_at(socket, users))]
         finally:
             close_old_connections()
+        for error in errors[1:]:
+            self._note_unexpected(error)
+        if errors:
+            raise errors[0]  # the thread logs it
 
     def end(self) -> None:
         """Stop looking."""
@@ -124,13 +141,15 @@ class OpenSockets:
             get_store().events.note_error(error)
             return None
 
-    def _look_at(self, socket: _Watched, users: "Mapping[Any, User] | None") -> None:
-        is_admitted = False
+    def _look_at(self, socket: _Watched, users: "Mapping[Any, User] | None") -> Exception | None:
+        is_admitted, error = False, None
         try:
             is_admitted = self._is_admitted(socket.admission, users)
-        finally:  # also after an error of the rule, which is then logged: others must be looked at
-            if not is_admitted:
-                socket.refuse()
+        except Exception as caught:  # noqa: BLE001  # a project's rule; raised after all sockets
+            error = caught
+        if not is_admitted:
+            socket.refuse()
+        return error
 
     def _is_admitted(self, admission: Admission, users: "Mapping[Any, User] | None") -> bool:
         if self._clock() >= admission.expires_at:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,7 +12,11 @@ from usercache.auth.asgi_sockets import UNAUTHORIZED, serve_watched
 from usercache.auth.open_sockets import SOCKETS, Admission
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
-ADMISSION = Admission(cast("User", SimpleNamespace(pk=1)), lambda _user: True)
+QUESTION = {"type": "websocket.receive", "text": "question"}
+ANSWER = {"type": "websocket.send", "text": "answer"}
+GOODBYE = {"type": "websocket.disconnect", "code": 1000}
+CLOSE = {"type": "websocket.close", "code": 1000}
+ADMISSION = Admission(User(pk=1), lambda _user: True)
 
 
 @pytest.fixture
@@ -52,16 +55,16 @@ def test_refused_socket(watched: list[Any]) -> None:
 
     async def application(_scope: Any, receive: Any, send: Any) -> None:
         heard.append(await receive())
-        await send("answer")
+        await send(ANSWER)
         watched[0]()
         watched[0]()
         heard.append(await receive())
-        await send("late")
+        await send(ANSWER)
 
-    sent = asyncio.run(serve(application, ["question"]))
+    sent = asyncio.run(serve(application, [QUESTION]))
     close = {"type": "websocket.close", "code": UNAUTHORIZED, "reason": "Sign in again."}
-    assert sent == ["answer", close]
-    assert heard == ["question", {"type": "websocket.disconnect", "code": UNAUTHORIZED}]
+    assert sent == [ANSWER, close]
+    assert heard == [QUESTION, {"type": "websocket.disconnect", "code": UNAUTHORIZED}]
 
 
 def test_application_that_does_not_listen(
@@ -90,7 +93,7 @@ def test_socket_that_has_ended_is_not_closed(watched: list[Any]) -> None:
         await receive()
 
     async def refuse_late() -> list[Any]:
-        sent = await serve(application, ["goodbye"])
+        sent = await serve(application, [GOODBYE])
         watched[0]()
         for _ in range(2):  # what it gives the loop to do is done
             await asyncio.sleep(0)
@@ -104,6 +107,19 @@ def test_socket_that_has_ended_is_not_closed(watched: list[Any]) -> None:
 
     assert asyncio.run(run()) == []
     assert failures == []
+
+
+@pytest.mark.parametrize("is_client", [True, False], ids=["client", "application"])
+def test_socket_that_is_closed_already(watched: list[Any], *, is_client: bool) -> None:
+    """Isn't closed again while its application tidies up: to a server that is an error."""
+
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        await (receive() if is_client else send(CLOSE))
+        watched[0]()
+        for _ in range(2):  # what it gives the loop to do is done
+            await asyncio.sleep(0)
+
+    assert asyncio.run(serve(application, [GOODBYE])) == ([] if is_client else [CLOSE])
 
 
 def test_error_of_the_application(watched: list[Any]) -> None:

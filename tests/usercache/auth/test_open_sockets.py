@@ -2,11 +2,14 @@
 
 import math
 import threading
+from collections import Counter
 from contextlib import ExitStack
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import pytest
+from django.contrib.auth.models import Group
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from pytest_django import DjangoAssertNumQueries
 
@@ -15,7 +18,7 @@ from tests.cast import Cast
 from tests.counting import counts
 from usercache.auth import open_sockets
 from usercache.auth.open_sockets import Admission, OpenSockets
-from usercache.events import ERRORS_PREFIX
+from usercache.events import ERRORS_PREFIX, UNEXPECTED_PREFIX
 from usercache.users import get_user_by_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,23 +113,34 @@ def test_database_away(
 
 
 def test_rule_that_fails(sockets: OpenSockets, alice: User, bob: User) -> None:
-    """Lets nobody in, and keeps no other socket from being looked at by the next sweep."""
-    refused = list[str]()
+    """Lets nobody in, is counted each time, and keeps no other socket from being looked at."""
+    refused = list[User]()
 
     def broken(_user: object) -> bool:
         raise ZeroDivisionError
 
     bob.is_active = False
     bob.save()
-    with sockets.watch(Admission(bob, is_active), partial(refused.append, "bob")):
-        with (
-            sockets.watch(Admission(alice, broken), partial(refused.append, "alice")),
-            pytest.raises(ZeroDivisionError),  # which the thread logs
-        ):
+    name = f"{UNEXPECTED_PREFIX}ZeroDivisionError"
+    before = counts().get(name, 0)
+    with ExitStack() as stack:
+        for number in range(USERS):
+            user, rule = (alice, broken) if number % 2 else (bob, is_active)
+            stack.enter_context(sockets.watch(Admission(user, rule), partial(refused.append, user)))
+        with pytest.raises(ZeroDivisionError):  # which the thread logs and counts
             sockets.sweep()
-        assert "alice" in refused
-        sockets.sweep()  # her connection has ended
-    assert "bob" in refused
+    assert Counter(refused) == {alice: USERS // 2, bob: USERS // 2}
+    assert counts()[name] == before + USERS // 2 - 1
+
+
+def test_user_of_another_model(sockets: OpenSockets) -> None:
+    """Would be looked up as the cached user with the same key."""
+    admission = Admission(cast("User", Group(pk=1)), is_active)
+    with (
+        pytest.raises(ImproperlyConfigured, match="Group isn't AUTH_USER_MODEL"),
+        sockets.watch(admission, lambda: None),
+    ):
+        pass
 
 
 @pytest.mark.redis
