@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -25,6 +26,7 @@ from usercache.runtime import RUNTIME
 from usercache.users import get_user_by_id
 
 COMMAND: Final = "cache_otlp"
+OUTBOX: Final = "usercache_outbox_waiting"
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
@@ -163,6 +165,18 @@ def test_sends_again_and_again(collector: Collector, status: int, failures: int)
     collector.status = status
     assert cache_otlp._send_until(collector.has_two, Exporter(), 0.01) == failures
     assert len(collector.received) == 2
+
+
+@pytest.mark.redis
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_database_that_was_restarted(collector: Collector) -> None:
+    """Is connected to again: the process lives for long, and no request replaces its connection."""
+    connection.ensure_connection()
+    connection.connection.close()
+    cache_otlp._send_until(collector.has_two, Exporter(), 0.01)
+    del collector.received[0]  # perhaps what noticed it
+    assert OUTBOX in collector.metrics()
 
 
 @pytest.mark.django_db

@@ -5,6 +5,7 @@ import threading
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
 
 from usercache.observability.snapshot import SHORTEST_WINDOW_SECONDS, take_snapshot
 from usercache.runtime import await_verdict, get_store
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         exporter = otlp.Exporter()
         try:
             if options["once"]:
-                if not exporter.send(take_snapshot(SHORTEST_WINDOW_SECONDS, top=0)):
+                if not _send(exporter):
                     raise CommandError("The metrics weren't accepted; the log says why.")
                 return
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,9 +77,14 @@ class Command(BaseCommand):
 def _send_until(ended: threading.Event, exporter: "otlp.Exporter", pause: float) -> int:
     failures = 0
     while not ended.is_set():
-        failures += not exporter.send(take_snapshot(SHORTEST_WINDOW_SECONDS, top=0))
+        failures += not _send(exporter)
         ended.wait(pause)
     return failures
+
+
+def _send(exporter: "otlp.Exporter") -> bool:
+    close_old_connections()  # as Django does before its own requests: one that broke isn't replaced
+    return exporter.send(take_snapshot(SHORTEST_WINDOW_SECONDS, top=0))
 
 
 def _pause_seconds(text: str) -> float:

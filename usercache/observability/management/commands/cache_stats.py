@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
 from rich import box
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -116,6 +117,7 @@ def _watch(
                 else:
                     _show(snapshot, canvas, as_lines=options["json"])
                 time.sleep(options["watch"])
+                close_old_connections()  # one that broke isn't replaced otherwise
                 snapshot = take()
     except KeyboardInterrupt:
         return snapshot
