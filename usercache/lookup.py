@@ -39,7 +39,7 @@ from usercache.events import (
     UNREADABLE_PREFIX,
     Events,
 )
-from usercache.keys import ABSENT_USER, FILL_LOCK, WRITE_MARKER, pk_of
+from usercache.keys import FILL_LOCK, WRITE_MARKER, pk_of
 from usercache.requests import BatchLookup, Lookup
 from usercache.serving import ALL, NONE, is_served
 from usercache.waiting import WaitPolicy
@@ -359,8 +359,9 @@ class Store:
             if error.reason == "signature":
                 logger.warning("The entry under %s was not signed by us; it is replaced.", key)
             return None
-        # An entry from a clock far ahead is refused as well: it could be served for as long again.
-        if abs(self.now_ms() - record.filled_at_ms) > _longest_age_ms(entry):
+        # Redis expires entries first; this stops an old one that somebody put back. One from a
+        # clock far ahead is refused as well: it could be served for as long again.
+        if abs(self.now_ms() - record.filled_at_ms) > _ttl_seconds(record.values) * MILLISECONDS:
             self.events.count(UNREADABLE_PREFIX + "age")
             return None
         return record
@@ -410,16 +411,13 @@ class Store:
             with suppress(UnavailableError):  # already counted
                 backend.invalidate(locked)
             raise
-        entries = dict[str, tuple[bytes, int]]()
-        for key in locked:
-            values = loaded.get(key)
-            ttl_seconds = (
-                conf.USERCACHE_NEGATIVE_TTL_SECONDS
-                if values is None
-                else conf.USERCACHE_TTL_SECONDS
+        entries = {
+            key: (
+                codec.encode(key, loaded.get(key), began_ms),
+                self.draw_ttl_ms(_ttl_seconds(loaded.get(key))),
             )
-            entry = codec.encode(key, values, began_ms)
-            entries[key] = entry, self.draw_ttl_ms(ttl_seconds)
+            for key in locked
+        }
         if entries:
             with suppress(UnavailableError):  # already counted; the rows are loaded all the same
                 filled = backend.fill(entries, fill_lock)
@@ -435,26 +433,17 @@ class Store:
 
     def _invalidate_in_all(self, invalidate: Callable[[Invalidated], None]) -> bool:
         invalidate(self.memory)
-        is_confirmed = self.redis is None or self._invalidate_in_redis(invalidate, self.redis)
+        redis = self.redis
+        is_confirmed = redis is None
+        if redis is not None and redis.is_available(invalidates=True):
+            with suppress(UnavailableError):  # already counted; the breaker is open now
+                invalidate(redis)
+                is_confirmed = True
         for l1 in self._l1s:
             # Last, or another thread could put back what its backend still had.
             invalidate(l1)
         return is_confirmed
 
-    def _invalidate_in_redis(
-        self, invalidate: Callable[[Invalidated], None], redis: "ResilientBackend"
-    ) -> bool:
-        if not redis.is_available(invalidates=True):
-            return False
-        try:
-            invalidate(redis)
-        except UnavailableError:  # already counted; the breaker is open now
-            return False
-        return True
 
-
-def _longest_age_ms(entry: bytes) -> float:
-    # Redis expires entries first; this stops an old one that somebody put back.
-    if entry[:1] == ABSENT_USER:
-        return conf.USERCACHE_NEGATIVE_TTL_SECONDS * MILLISECONDS
-    return conf.USERCACHE_TTL_SECONDS * MILLISECONDS
+def _ttl_seconds(values: Values | None) -> float:
+    return conf.USERCACHE_NEGATIVE_TTL_SECONDS if values is None else conf.USERCACHE_TTL_SECONDS
