@@ -119,7 +119,7 @@ class Store:
         versions = self._snapshot_versions([lookup.key])
         return self._first_answer(
             lambda backend: self._read_through(backend, lookup, versions),
-            otherwise=lambda: self._load(lookup),
+            otherwise=lambda: self._load_past([lookup.key], lambda: self._load(lookup)),
         )
 
     def look_up_many(self, batch: BatchLookup) -> dict[str, Values]:
@@ -134,7 +134,9 @@ class Store:
         versions = self._snapshot_versions(batch.keys)
         return self._first_answer(
             lambda backend: self._read_many_through(backend, batch, versions),
-            otherwise=lambda: self._load_many(batch, batch.keys),
+            otherwise=lambda: self._load_past(
+                batch.keys, lambda: self._load_many(batch, batch.keys)
+            ),
         )
 
     def fill(self, batch: BatchLookup) -> None:
@@ -394,6 +396,14 @@ class Store:
         finally:
             for key in keys:
                 self.events.note_lookup(MISS, batch.began, pk_of(key))
+
+    def _load_past(self, keys: Sequence[str], load: Callable[[], T]) -> T:
+        # While no backend may be asked. A commit can be seen before it is reported: memory may hold
+        # an older row, or be about to, and would serve it once it is asked again.
+        loaded = load()
+        if self.memory_l1 is not None:
+            self.memory_l1.invalidate(keys)
+        return loaded
 
     def _load_and_fill(
         self,

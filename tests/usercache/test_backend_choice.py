@@ -22,6 +22,7 @@ from usercache.codec import Codec, Record, Values
 from usercache.events import Observer
 from usercache.keys import FILL_LOCK, WRITE_MARKER
 from usercache.l1.cache import ClientCache
+from usercache.l1.memory import ReportedMemory
 from usercache.lookup import Store
 from usercache.requests import BatchLookup, Lookup
 
@@ -439,6 +440,30 @@ def test_memory_that_may_have_missed_something_is_not_asked(
         assert world.look_up() == world.look_up() == VALUES
         assert world.loads == loads + 2
         assert world.store.get_pointer("user:email:x") is None
+
+
+@pytest.mark.parametrize("look_up", ["look_up", "look_up_many"])
+def test_row_seen_past_memory_ends_what_memory_holds(world: World, look_up: str) -> None:
+    """A commit can be seen before it is reported; who has seen it sees nothing older afterwards."""
+    memory = world.store.memory
+    assert isinstance(memory, MemoryBackend)
+    world.store.redis = None
+    world.store.memory_l1 = reported = ReportedMemory(memory, 10)
+    reported.watch(lambda: False)
+    reported.extend_validity(reported._clock() + TTL_SECONDS)
+    world.look_up(), world.look_up()
+    assert world.recall() == VALUES
+    fill_lock = new_fill_lock()
+    memory.acquire_fill_lock(OTHER, fill_lock)  # by a loader that has read the row of before
+    reported.is_being_told = True
+    world.values = newer = ("alice@example.com", 8)
+    if look_up == "look_up":
+        assert world.look_up() == world.look_up(OTHER) == newer
+    else:
+        assert world.look_up_many(lambda keys: dict.fromkeys(keys, newer))[KEY] == newer
+    reported.is_being_told = False
+    assert memory.fill({OTHER: (b"", 1000)}, fill_lock) == 0
+    assert world.look_up() == newer
 
 
 def test_memory_is_emptied_with_its_l1(world: World, reported: ClientCache) -> None:

@@ -17,6 +17,10 @@ is older than a change that was reported before the look-up began. Three things 
 - *A message drops the fill lock as well as the entry*, and the backend's before L1's. So a loader
   that read the row of before the commit is refused afterwards; what it filled before is dropped.
 
+PostgreSQL lets others see a commit a moment before it sends the message. So a look-up that had to
+go past memory, since something was unread, drops what memory holds of its users and their fill
+locks: no thread of a process sees an older row after a newer one.
+
 A write of this process sets its write marker in memory before its commit, as ever. A write of
 another shows here when its message arrives, within milliseconds: there is no write marker that all
 see. `docs/caveats.md` has the bounds.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 from redis import Redis
 
 from tests.accounts.openid_connect.browser import Browser
@@ -70,8 +71,10 @@ def test_logs(log: pytest.LogCaptureFixture, life: Life) -> None:
 
 
 @pytest.mark.redis
-def test_redis(life: Life, redis_client: Redis) -> None:
+def test_redis(browser: Browser, redis_client: Redis, settings: Settings) -> None:
     """It has the limits' counts, and no word of the flow."""
+    settings.AUTH_LIMITS = settings.AUTH_LIMITS | {"provider": {"address": (100, 3600)}}
+    life = Life(browser)
     keys = list(redis_client.scan_iter("*", _type="string"))
     text = repr([(key, redis_client.get(key)) for key in keys])
     assert ":limit:{provider}" in text
