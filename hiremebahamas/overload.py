@@ -23,8 +23,10 @@ from hiremebahamas.variables import read_float, read_int
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-LIGHT: Final = ("/auth/forward", "/auth/verify", "/health/")
-"""What begins the paths that are never refused."""
+LIGHT: Final = frozenset(("/auth/forward", "/auth/verify", "/health/live", "/health/ready"))
+"""The paths that are never refused."""
+LIGHT_BELOW: Final = "/auth/forward/"
+"""What begins the others: Envoy appends the path of the request that it asks about."""
 RETRY_SECONDS: Final = 1
 WAITING_PER_THREAD: Final = 8
 WAITING_MOST: Final = 1024
@@ -60,7 +62,8 @@ class BoundedRequests:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer as the application does, or 503 if too many others are before this request."""
-        if environ["PATH_INFO"].startswith(LIGHT):
+        path: str = environ["PATH_INFO"]
+        if path in LIGHT or path.startswith(LIGHT_BELOW):
             with self._light_places:
                 return self._application(environ, start_response)
         if not self._take_place():

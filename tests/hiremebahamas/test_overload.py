@@ -89,7 +89,10 @@ def test_what_is_too_much_is_refused_at_once() -> None:
     assert bounded._waiting == 0
 
 
-@pytest.mark.parametrize("path", ["/auth/verify", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    "path",
+    ["/auth/verify", "/auth/forward", "/auth/forward/jobs/7", "/health/live", "/health/ready"],
+)
 def test_light_requests_are_answered(path: str) -> None:
     """Though every place is taken."""
     application = Application()
@@ -98,6 +101,18 @@ def test_light_requests_are_answered(path: str) -> None:
         fill(bounded, application, ask)
         assert ask(path).result(WAIT_SECONDS)[0] == "200 OK"
         application.may_answer.set()
+
+
+@pytest.mark.parametrize("path", ["/auth/verify-email", "/auth/forwarded", "/health/cache"])
+def test_paths_that_begin_like_light_ones_are_not(path: str) -> None:
+    """They query the database, and are refused like the rest."""
+    application = Application()
+    bounded = bound(application)
+    with clients(bounded) as ask:
+        fill(bounded, application, ask)
+        status, *_ = ask(path).result(WAIT_SECONDS)
+        application.may_answer.set()
+        assert status == "503 Service Unavailable"
 
 
 def test_wait_has_an_end() -> None:
