@@ -188,6 +188,15 @@ def test_every_command_exists() -> None:
             assert name in get_commands()
 
 
+def test_what_runs_once_a_day_is_scheduled() -> None:
+    """On Kubernetes, each command that the page on operations says so of."""
+    page = (PROJECT / "docs/operations.md").read_text()
+    daily = re.findall(r"^\| `(\w+)` \|.*run it once a day", page, re.MULTILINE)
+    jobs = [manifest for manifest in read_manifests() if manifest["kind"] == "CronJob"]
+    assert daily
+    assert [c["command"][2] for job in jobs for c in find_containers(job)] == daily
+
+
 def test_every_variable_exists() -> None:
     """What the files set for the product is in `.env.example`."""
     known = set(
