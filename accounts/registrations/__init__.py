@@ -8,6 +8,7 @@ address looked up: a free one gets a token, the owner of a taken one is told tha
 account. An account before the confirmation would tell whoever registers with another's address,
 since log-in would take their password if the address was free.
 
-A phone number that another account has tells nothing either: the new account is made without it.
-Usernames are public, so a taken one is refused at once.
+The answer doesn't tell of a phone number that another account has, either: the new account is made
+without it, which its owner sees, and so would anybody who changes their number to it. Usernames are
+public, so a taken one is refused at once.
 """

@@ -9,7 +9,7 @@ NO_MAIL: Final = "django.core.mail.backends.dummy.EmailBackend"
 
 
 def check_mail_is_sent(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that who registers by mail gets any (E001)."""
+    """Check that registrations by mail are mailed (E001)."""
     by_mail = cast(Any, settings.AUTH_REGISTRATION_BY_MAIL)
     if by_mail is False or (by_mail is True and settings.EMAIL_BACKEND != NO_MAIL):
         return []
