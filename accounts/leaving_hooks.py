@@ -1,4 +1,4 @@
-"""What other apps add to leaving: parts of the export, and what an erasure asks for."""
+"""What other apps add to leaving: parts of the export."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,3 @@ class Section(NamedTuple):
 
 EXPORT_SECTIONS: Final[dict[str, Section]] = {}
 """By the name in the export."""
-
-ERASURE_STEPS: Final[dict[str, Callable[[User, str], None]]] = {}
-"""By the app's name. Each is called with the locked row of a user whose password was right, and the
-code that was sent, before the account is erased. It raises a refusal if that isn't enough."""

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from django.conf import settings
@@ -73,6 +74,11 @@ def check_mail_limit(request: HttpRequest | Request, purpose: str, *, recipient:
     Raises: TooManyAttempts.
     """
     check_limit(request, "mail", account=f"{purpose} {recipient}")
+
+
+def make_code_counter(request: HttpRequest | Request, *, user_id: int) -> Callable[[], None]:
+    """Return what counts a guess at a code of the user's second factor, as at log-ins."""
+    return partial(check_limit, request, "factor", account=user_id)
 
 
 def check_limit(request: HttpRequest | Request, action: str, *, account: object = None) -> None:

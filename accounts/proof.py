@@ -4,9 +4,15 @@ Note [Proof]
 An access token may be stolen, so what would give the account away for good asks for the password.
 An account may have none, as one whose owner signs in with another provider: it is asked for a
 log-in a few minutes ago, of the session that the access token belongs to.
+
+A second factor protects an account whose password is known as well. Where there is one, a code is
+asked for by what lasts longer than the token: a new password, which begins a session; another
+email, which recovery goes to; an API key; the erasure.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -15,6 +21,10 @@ from django.db.models.functions import Now
 
 from accounts.errors import AccountGone, RecentLoginRequired
 from accounts.models import LoginSession, User
+
+CODE_CHECKS: Final[dict[str, Callable[[User, str], None]]] = {}
+"""By the app's name; other apps add theirs. Each is called with the locked row of a user whose
+password was right, and the code that was sent. It raises a refusal if that isn't enough."""
 
 
 def check_proof_of(*, user_id: int, password: str | None, session_id: UUID | None) -> None:
@@ -42,6 +52,17 @@ def check_proof(
         raise ValidationError({field: ValidationError("Enter your password.", code="required")})
     elif not user.check_password(password):
         raise ValidationError({field: ValidationError("This password is wrong.", code="invalid")})
+
+
+def check_code(user: User, code: str, before: Callable[[], None] = lambda: None) -> None:
+    """Check a code of the second factor, where the locked user has one.
+
+    `before` is called before a code is looked at, to count it. Raises: what it and CODE_CHECKS do.
+    """
+    if code:
+        before()
+    for check in CODE_CHECKS.values():
+        check(user, code)
 
 
 def _has_just_begun(user: User, session_id: UUID | None) -> bool:

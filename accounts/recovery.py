@@ -3,6 +3,7 @@
 Each `ask_…` answers at once, and the same for every email; see Note [Mail].
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from django.contrib.auth.password_validation import validate_password
@@ -11,6 +12,7 @@ from django.db import transaction
 
 from accounts import mailer
 from accounts.administration import set_password
+from accounts.errors import AccountGone
 from accounts.identifiers import save_with_free_identifiers
 from accounts.login_steps import OTHER_LOGINS
 from accounts.mail_tokens import (
@@ -24,6 +26,7 @@ from accounts.mail_tokens import (
 )
 from accounts.models import User
 from accounts.notices import EMAIL_CHANGED, notify
+from accounts.proof import check_code
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 
@@ -54,8 +57,23 @@ def reset_password(*, token: str, new_password: str) -> None:
         verify_email_of(user)
 
 
-def ask_for_confirmation(*, user_id: int, new_email: str | None = None) -> None:
-    """Mail a token to the user's own address, or to the new one if nobody has it."""
+def ask_for_confirmation(*, user_id: int) -> None:
+    """Mail a token to the user's own address."""
+    mailer.MAILER.submit(partial(_mail_confirmation, user_id))
+
+
+def ask_for_new_email(
+    *, user_id: int, new_email: str, code: str = "", before_code: Callable[[], None] = lambda: None
+) -> None:
+    """Mail a token to the new address, if nobody has it.
+
+    Raises: AccountGone; what `check_code()` raises.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
+        if user is None:
+            raise AccountGone
+        check_code(user, code, before_code)
     mailer.MAILER.submit(partial(_mail_confirmation, user_id, new_email))
 
 
@@ -102,7 +120,7 @@ def _may_log_in(user: User) -> bool:
     return user.has_usable_password() or any(find(user) for find in OTHER_LOGINS.values())
 
 
-def _mail_confirmation(user_id: int, new_email: str | None) -> None:
+def _mail_confirmation(user_id: int, new_email: str | None = None) -> None:
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None or (user.is_email_verified and new_email in (None, user.email)):
         return

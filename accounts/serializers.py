@@ -14,6 +14,7 @@ from accounts.strict import ModelText, QuerySerializer, StrictSerializer
 
 REFRESH_TOKEN_MAX_LENGTH = 2048
 MAIL_TOKEN_MAX_LENGTH = 1024
+CODE_MAX_LENGTH = 64
 SEARCH_MAX_LENGTH = 100
 PAGE_SIZE_DEFAULT = 20
 PAGE_SIZE_MAX = 100
@@ -45,6 +46,20 @@ class ProofField(PasswordField):
             required=False,
             allow_null=True,
             help_text="Needed where the account has one; without, log in a few minutes before.",
+        )
+
+
+class FactorCodeField(serializers.CharField):
+    """A code of the second factor; see Note [Proof]."""
+
+    def __init__(self) -> None:
+        """Let it be absent: whether the account has one is not for a serializer to know."""
+        super().__init__(
+            default="",
+            allow_blank=True,
+            write_only=True,
+            max_length=CODE_MAX_LENGTH,
+            help_text="Of the second factor, where there is one.",
         )
 
 
@@ -100,6 +115,7 @@ class EmailChangeSerializer(StrictSerializer):
 
     new_email = ModelText("email", help_text="Kept in lower case.")
     password = ProofField()
+    code = FactorCodeField()
 
 
 class RefreshTokenSerializer(StrictSerializer):
@@ -134,6 +150,7 @@ class PasswordChangeSerializer(StrictSerializer):
     # `user` in the context is the caller.
     current_password = ProofField()
     new_password = PasswordField(help_text="At least 8 characters.")
+    code = FactorCodeField()
 
     def validate_new_password(self, value: str) -> str:
         """Refuse passwords that are weak, or made from the user's own data."""

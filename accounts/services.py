@@ -3,7 +3,7 @@
 `administration` has the actions on any account, `sessions` the log-in sessions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from uuid import UUID
@@ -26,7 +26,7 @@ from accounts.identifiers import (
 )
 from accounts.login_steps import LOGIN_STEPS
 from accounts.models import User
-from accounts.proof import check_proof
+from accounts.proof import check_code, check_proof
 from accounts.recovery import ask_for_confirmation
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
@@ -145,15 +145,19 @@ def change_password(
     new_password: str,
     current_password: str | None = None,
     session_id: UUID | None = None,
+    code: str = "",
+    before_code: Callable[[], None] = lambda: None,
     device: Device = UNKNOWN_DEVICE,
 ) -> TokenPair:
     """Set a new password, end every token made before, and log in again.
 
-    Raises: ValidationError on `current_password` if it is wrong; RecentLoginRequired, AccountGone.
+    Raises: ValidationError on `current_password` if it is wrong; RecentLoginRequired, AccountGone;
+    what `check_code()` raises.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
         check_proof(user, current_password, session_id, field="current_password")
+        check_code(user, code, before_code)
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
 

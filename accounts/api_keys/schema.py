@@ -56,7 +56,8 @@ CREATE_KEY: Final = operation(
     "Make an API key",
     "Make a key with which a program signs in as oneself, by `Authorization: Api-Key …`. The "
     "answer shows it once. A new password and a log-out everywhere end every key, and a message "
-    "tells of each new one. A key can't make keys, nor manage the account.",
+    "tells of each new one. A key can't make keys, nor manage the account. A code of the second "
+    "factor is needed where there is one.",
     NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,

@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from accounts.api_keys.models import NAME_MAX_LENGTH, ApiKey, Scope
-from accounts.serializers import ProofField
+from accounts.serializers import FactorCodeField, ProofField
 from accounts.strict import StrictSerializer
 from accounts.visible_text import validate_visible
 
@@ -32,6 +32,7 @@ class KeyRequestSerializer(StrictSerializer):
         help_text=f"{DEFAULT_DAYS} unless given; at most a year, unless the server says otherwise.",
     )
     password = ProofField()
+    code = FactorCodeField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse keys that live too long.

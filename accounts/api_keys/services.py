@@ -1,6 +1,7 @@
 """Making, listing, revoking and finding API keys; see Note [API keys]."""
 
 import hmac
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -18,7 +19,7 @@ from accounts.api_keys.models import ApiKey
 from accounts.background import BackgroundTasks
 from accounts.models import User
 from accounts.notices import KEY_CREATED, KEY_REVOKED, notify
-from accounts.proof import check_proof
+from accounts.proof import check_code, check_proof
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services import load_active_user
@@ -36,16 +37,19 @@ def create_key(
     expires_in_days: int,
     password: str | None = None,
     session_id: UUID | None = None,
+    code: str = "",
+    before_code: Callable[[], None] = lambda: None,
 ) -> tuple[ApiKey, str]:
     """Make a key and tell the user by mail; return its row, and the key itself, for once.
 
-    Raises: ValidationError if the password is wrong or there are too many keys;
-    RecentLoginRequired, AccountGone.
+    Raises: ValidationError if the password or code is wrong or there are too many keys;
+    RecentLoginRequired, AccountGone; what `before_code` raises.
     """
     now, new = timezone.now(), make_key()
     with transaction.atomic():
         user = load_active_user(user_id)
         check_proof(user, password, session_id)
+        check_code(user, code, before_code)
         keys = ApiKey.objects.filter(user=user)
         keys.exclude(pk__in=list_keys(user_id=user_id).values("pk")).delete()
         if keys.count() >= MAX_KEYS:

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 from accounts.api_keys import schema
 from accounts.api_keys.serializers import KeyListSerializer, KeyRequestSerializer, KeySerializer
 from accounts.api_keys.services import create_key, list_keys, revoke_key
-from accounts.limits import check_limit
+from accounts.limits import check_limit, make_code_counter
 from accounts.viewer import get_session_id, get_viewer
 from accounts.workload import slow_work
 
@@ -32,7 +32,10 @@ class KeysView(APIView):
         with slow_work():
             check_limit(request, "password", account=user_id)
             row, key = create_key(
-                user_id=user_id, session_id=get_session_id(request), **body.validated_data
+                user_id=user_id,
+                session_id=get_session_id(request),
+                before_code=make_code_counter(request, user_id=user_id),
+                **body.validated_data,
             )
         answer = {"key": key, **KeySerializer(row).data}
         return Response(answer, status=status.HTTP_201_CREATED)

@@ -1,5 +1,6 @@
 """Closing an account, opening it again, and erasure; see Note [Leaving]."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -12,10 +13,10 @@ from django.db.models.functions import Now
 
 from accounts import mailer
 from accounts.administration import activate_user, deactivate_user
-from accounts.leaving_hooks import ERASURE_STEPS
 from accounts.mail_tokens import ReopenTokens, make_reopen_token, read_token, refuse_token
 from accounts.models import User
 from accounts.notices import ACCOUNT_CLOSED, ACCOUNT_ERASED, ACCOUNT_REOPENED, notify
+from accounts.proof import check_code
 from accounts.recovery import verify_email_of
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
@@ -42,17 +43,18 @@ def close_account(*, user_id: int) -> None:
         notify(user.email, ACCOUNT_CLOSED, advice)
 
 
-def erase_account(*, user_id: int, code: str) -> None:
+def erase_account(
+    *, user_id: int, code: str, before_code: Callable[[], None] = lambda: None
+) -> None:
     """Delete a user at their own wish, with all that is theirs, and tell them by mail.
 
-    Raises: ValidationError on `erase` for an admin, and what ERASURE_STEPS raise; AccountGone.
+    Raises: ValidationError on `erase` for an admin; what `check_code()` raises; AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
         if user.is_admin or user.is_superuser:
             raise ValidationError({"erase": ValidationError(STAFF, code="privileged")})
-        for step in ERASURE_STEPS.values():
-            step(user, code)
+        check_code(user, code, before_code)
         _erase(user)
         notify(user.email, ACCOUNT_ERASED, FAREWELL)
 

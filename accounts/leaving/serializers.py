@@ -6,10 +6,8 @@ from rest_framework import serializers
 
 from accounts.leaving_hooks import EXPORT_SECTIONS
 from accounts.representations import SessionSerializer, UserSerializer
-from accounts.serializers import ProofField
+from accounts.serializers import FactorCodeField, ProofField
 from accounts.strict import StrictSerializer
-
-CODE_MAX_LENGTH = 64
 
 
 class OwnPasswordSerializer(StrictSerializer):
@@ -24,13 +22,7 @@ class AccountClosingSerializer(OwnPasswordSerializer):
     erase = serializers.BooleanField(
         default=False, help_text="Whether to delete everything at once, for good."
     )
-    code = serializers.CharField(
-        default="",
-        allow_blank=True,
-        write_only=True,
-        max_length=CODE_MAX_LENGTH,
-        help_text="Of the second factor, if there is one and everything is to be deleted.",
-    )
+    code = FactorCodeField()
 
 
 class ExportSerializer(serializers.Serializer[Any]):

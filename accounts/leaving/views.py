@@ -20,7 +20,7 @@ from accounts.leaving.serializers import (
     ExportSerializer,
     OwnPasswordSerializer,
 )
-from accounts.limits import check_limit, check_mail_limit
+from accounts.limits import check_limit, check_mail_limit, make_code_counter
 from accounts.schema.recovery import ASKED
 from accounts.serializers import EmailSerializer, MailTokenSerializer
 from accounts.tokens import SESSION_CLAIM
@@ -61,9 +61,8 @@ class AccountView(APIView):
         if not body.validated_data["erase"]:
             close_account(user_id=user_id)
             return Response(status=status.HTTP_204_NO_CONTENT)
-        if code:
-            check_limit(request, "factor", account=user_id)
-        erase_account(user_id=user_id, code=code)
+        before_code = make_code_counter(request, user_id=user_id)
+        erase_account(user_id=user_id, code=code, before_code=before_code)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -82,7 +82,7 @@ CHANGE_PASSWORD: Final = operation(
     TAG,
     "Change one's password",
     "Every older token dies, everywhere; a new pair comes back. An account without a password gets "
-    "its first.",
+    "its first. A code of the second factor is needed where there is one.",
     NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,

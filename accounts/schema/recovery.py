@@ -65,7 +65,8 @@ CHANGE_EMAIL: Final = operation(
     TAG,
     "Change one's email",
     "Mail a token to the new address, unless an account has it. Nothing changes until the token "
-    "comes back; the former address is told then.",
+    "comes back; the former address is told then. A code of the second factor is needed where "
+    "there is one.",
     NO_PROOF,
     TOO_MANY_ATTEMPTS,
     BUSY,

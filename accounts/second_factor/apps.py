@@ -11,9 +11,10 @@ class SecondFactorConfig(AppConfig):
     verbose_name = "Second factor"
 
     def ready(self) -> None:
-        """Register the checks, and ask for the factor at each log-in and erasure."""
-        from accounts.leaving_hooks import ERASURE_STEPS, EXPORT_SECTIONS, Section
+        """Register the checks, and ask for the factor at each log-in, and with each proof."""
+        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
         from accounts.login_steps import LOGIN_STEPS
+        from accounts.proof import CODE_CHECKS
         from accounts.second_factor import checks
         from accounts.second_factor.schema import FACTORS
         from accounts.second_factor.serializers import FactorsSerializer
@@ -22,5 +23,5 @@ class SecondFactorConfig(AppConfig):
         register(checks.check_keys, Tags.security)
         register(checks.check_challenges, Tags.security)
         LOGIN_STEPS[self.name] = ask_for_factor
-        ERASURE_STEPS[self.name] = check_code
+        CODE_CHECKS[self.name] = check_code
         EXPORT_SECTIONS["second_factor"] = Section(FactorsSerializer, describe_factors, FACTORS)

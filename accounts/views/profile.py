@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from accounts.api_keys.access import KeyedView
 from accounts.avatars import prepare_avatar
 from accounts.devices import get_device
-from accounts.limits import check_limit
+from accounts.limits import check_limit, make_code_counter
 from accounts.parsers import LimitedMultiPartParser
 from accounts.representations import TokenPairSerializer, UserSerializer
 from accounts.schema import profile as schema
@@ -67,11 +67,13 @@ class PasswordView(TokenView):
         """Change one's password; every older token dies, and a new pair comes back."""
         body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
         body.is_valid(raise_exception=True)
+        user_id = get_viewer(request).pk
         with slow_work():
-            check_limit(request, "password", account=get_viewer(request).pk)
+            check_limit(request, "password", account=user_id)
             tokens = change_password(
-                user_id=get_viewer(request).pk,
+                user_id=user_id,
                 session_id=get_session_id(request),
+                before_code=make_code_counter(request, user_id=user_id),
                 device=get_device(request),
                 **body.validated_data,
             )

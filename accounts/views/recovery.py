@@ -5,9 +5,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.limits import check_limit, check_mail_limit
+from accounts.limits import check_limit, check_mail_limit, make_code_counter
 from accounts.recovery import (
     ask_for_confirmation,
+    ask_for_new_email,
     ask_for_reset,
     confirm_email,
     reset_password,
@@ -74,10 +75,15 @@ class EmailChangeView(APIView):
         """Mail a token to the new address; the answer is the same if somebody has it."""
         body = EmailChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        new_email = body.validated_data["new_email"]
+        new_email, user_id = body.validated_data["new_email"], get_viewer(request).pk
         ask_for_proof(request, body.validated_data.get("password"))
         check_mail_limit(request, "change", recipient=new_email)
-        ask_for_confirmation(user_id=get_viewer(request).pk, new_email=new_email)
+        ask_for_new_email(
+            user_id=user_id,
+            new_email=new_email,
+            code=body.validated_data["code"],
+            before_code=make_code_counter(request, user_id=user_id),
+        )
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 
 

@@ -340,11 +340,11 @@ def test_every_error_is_shown_as_it_is(alice: User, charlie: User, settings: Set
         *offend_alone(offender, alice),
         *offend_by_provider(offender.offend, alice, charlie, settings),
         *offend_without_password(offender),
+        *offend_with_keys(offender, alice),
         *offend_in_two_steps(offender, alice, settings),
         *offend_with_bad_tokens(
             offender, ["x", revoked, token_of(charlie), nobody, pair.access_token]
         ),
-        *offend_with_keys(offender, alice),
         *offend_too_often(offender, settings),
     }
     assert answers == {answer for answer in shown() if answer[1] < 500}
