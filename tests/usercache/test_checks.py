@@ -23,6 +23,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.settings import api_settings as jwt_settings
 
 from accounts.managers import UserManager
+from tests.sizes import some_of
 from tests.usercache.key_types import KEY_TYPES
 from tests.users import User
 from usercache.checks.backends import check_aliases, check_shadow, check_vendor
@@ -90,13 +91,16 @@ WRONG_TYPES: dict[type, tuple[object, ...]] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [(name, value) for name, s in SETTINGS.items() for value in WRONG_TYPES[type(s.default)]],
+    "case",
+    some_of(
+        (name, value) for name, s in SETTINGS.items() for value in WRONG_TYPES[type(s.default)]
+    ),
 )
 def test_setting_of_another_type_is_reported_alone(
-    settings: Settings, name: str, value: object
+    settings: Settings, case: tuple[str, object]
 ) -> None:
     """A value of the wrong type is an error that names the setting, never a traceback."""
+    name, value = case
     setattr(settings, name, value)
     assert ids() == ["usercache.E001"]
     [message] = [m for m in run_checks() if m.id == "usercache.E001"]

@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(t
 
 SEED = 20_261_124
 SOME_SCHEDULES = 300
-A_FEW = partial(some_schedules, 50, SEED)
+A_FEW = partial(some_schedules, 25, SEED)
 
 a_few_or_all = sizes("schedules", short=A_FEW, long=every_schedule)
 a_few_or_some = sizes("schedules", short=A_FEW, long=partial(some_schedules, SOME_SCHEDULES, SEED))

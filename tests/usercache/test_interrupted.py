@@ -18,7 +18,7 @@ from usercache.backends.redis import RedisBackend
 pytestmark = pytest.mark.redis
 
 CONNECTIONS = 3
-ROUNDS = 400
+ROUNDS = 200
 STEP_SECONDS = 5e-6
 
 

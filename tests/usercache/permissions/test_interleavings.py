@@ -35,10 +35,10 @@ from usercache.users import get_user_by_id
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 SEED = 20_261_127
-a_few_or_all = sizes("schedules", short=partial(some_schedules, 15, SEED), long=every_schedule)
+a_few_or_all = sizes("schedules", short=partial(some_schedules, 8, SEED), long=every_schedule)
 a_few_or_some = sizes(
     "schedules",
-    short=partial(some_schedules, 30, SEED),
+    short=partial(some_schedules, 15, SEED),
     long=partial(some_schedules, 600, SEED),
 )
 
