@@ -1,6 +1,6 @@
 """The core's tests on each supported Python and Django, `make matrix`.
 
-With psycopg2, and on MariaDB: `make drivers`.
+With psycopg2, on MariaDB, and with older redis-py: `make drivers`.
 
 A Python that the machine lacks is named and left out.
 """
@@ -30,6 +30,9 @@ OF_CORE: Final = (
 PSYCOPG2: Final = "psycopg2-binary==2.9.13"
 MYSQLCLIENT: Final = "mysqlclient==2.2.7"
 """Django's driver of MySQL and MariaDB; pip builds it, with libmariadb-dev."""
+REDIS_PYS: Final = ("5.3.1", "6.4.0", "7.4.1")
+"""The last of each major version before the one that production runs on."""
+OF_REDIS_PY: Final = ("backends", "tracking", "redis_topologies")
 OF_POSTGRESQL: Final = (
     "postgresql/test_triggers.py",
     "postgresql/test_labels.py",
@@ -109,11 +112,23 @@ def _run_core(session: nox.Session, driver: str, *options: str, tests: Sequence[
 @nox.parametrize("python,django", list(_combinations()))
 def core(session: nox.Session, django: str) -> None:
     """Run the core's tests on the embedded stack."""
-    pins = [pin for pin in _pins() if not pin.startswith("Django==")]
-    requirements = Path(session.create_tmp()) / "requirements.txt"
-    requirements.write_text("\n".join([f"Django=={django}", *pins]))
-    session.install("--requirement", str(requirements))
-    workers = ("--numprocesses", str(TEST_PROCESSES), "--dist", "loadfile")
     # The product around the core names its mail server as Django 5.2 wants it.
     mail = ("-W", "ignore:The EMAIL_")
-    session.run("python", "-m", "pytest", "--stack=embedded", *workers, *mail, "tests/usercache")
+    _run_with(session, f"Django=={django}", *mail, "tests/usercache")
+
+
+@nox.session(default=False)
+@nox.parametrize("version", REDIS_PYS)
+def redis_py(session: nox.Session, version: str) -> None:
+    """Run what talks to Redis with older versions of its client."""
+    _run_with(session, f"redis=={version}", *(f"tests/usercache/{name}" for name in OF_REDIS_PY))
+
+
+def _run_with(session: nox.Session, replaced: str, *arguments: str) -> None:
+    name = replaced.partition("==")[0]
+    pins = [pin for pin in _pins() if not pin.startswith(f"{name}==")]
+    requirements = Path(session.create_tmp()) / "requirements.txt"
+    requirements.write_text("\n".join([replaced, *pins]))
+    session.install("--requirement", str(requirements))
+    workers = ("--numprocesses", str(TEST_PROCESSES), "--dist", "loadfile")
+    session.run("python", "-m", "pytest", "--stack=embedded", *workers, *arguments)

@@ -22,6 +22,7 @@ from tests.waiting import wait_until
 
 # So that a slow machine is not taken for a slow Redis, where that is not what is tested.
 PATIENT_SECONDS = 5.0
+NO_CLUSTER = "The cluster client needs redis-py 7.4 or later."
 MAX_CONNECTIONS = 50
 PASSWORD = "conch:salad@noon/%"
 QUOTED_PASSWORD = "conch%3Asalad%40noon%2F%25"

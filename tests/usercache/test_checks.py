@@ -418,6 +418,23 @@ def test_wrong_alias(settings: Settings, options: dict[str, Any], expected: str)
     assert ids() == [f"usercache.{expected}"]
 
 
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("has_cluster", "expected"), [(False, "redis-py 7.4 or later"), (True, "CONNECTION_FACTORY")]
+)
+def test_client_that_refuses_its_alias(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, has_cluster: bool, expected: str
+) -> None:
+    """What it would say to the first request, `check` says: the cluster client's two demands."""
+    monkeypatch.setattr("usercache.redis_topologies.cluster.client.HAS_CLUSTER", has_cluster)
+    aliases = copy.deepcopy(settings.CACHES)
+    client = "usercache.redis_topologies.cluster.ClusterClient"
+    aliases["usercache"]["OPTIONS"]["CLIENT_CLASS"] = client
+    settings.CACHES = aliases
+    [message] = [each for each in run_checks() if each.id == "usercache.E075"]
+    assert expected in message.msg
+
+
 FAR, L1 = "redis.example.com", "127.0.0.1"
 
 

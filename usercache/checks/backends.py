@@ -18,7 +18,7 @@ TESTED_VENDORS: Final = ("postgresql", "sqlite")
 
 
 def check_aliases(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that both backends are what the protocol needs (E010 to E013, W014, E026, E046)."""
+    """Check that both backends are what the protocol needs (E010-E013, W014, E026, E046, E075)."""
     messages = list[CheckMessage]()
     local = conf.USERCACHE_MEMORY_ALIAS
     if local not in settings.CACHES or not isinstance(caches[local], LocMemCache):

@@ -8,6 +8,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import default_key_func
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
 from django_redis.cache import RedisCache
 from django_redis.client import DefaultClient
 
@@ -16,13 +17,23 @@ LONGEST_TIMEOUT_SECONDS: Final = 1.0
 
 
 def check_redis_alias(alias: str) -> Iterator[CheckMessage]:
-    """Check that the alias keeps the protocol (E011 to E013, W014, E026, E046)."""
+    """Check that the alias keeps the protocol (E011 to E013, W014, E026, E046, E075)."""
     cache = caches[alias] if alias in settings.CACHES else None
     if not isinstance(cache, RedisCache):
         yield Error(
             f"USERCACHE_REDIS_ALIAS: CACHES has no django_redis RedisCache called '{alias}'.",
             hint='Add one, or set USERCACHE_REDIS_ALIAS = "" to go without Redis.',
             id="usercache.E011",
+        )
+        return
+    try:
+        _ = cache.client
+    except ImproperlyConfigured as error:
+        yield Error(
+            f"CACHES['{alias}']: {error}",
+            hint="Change the alias's OPTIONS, or install another redis-py, as the message says; or "
+            'set USERCACHE_REDIS_ALIAS = "" to go without Redis until then.',
+            id="usercache.E075",
         )
         return
     options = settings.CACHES[alias].get("OPTIONS", {})

@@ -21,7 +21,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from redis import ConnectionPool
 from redis.connection import AbstractConnection, Connection
-from redis.exceptions import RedisError
+from redis.exceptions import MaxConnectionsError, RedisError
 
 from usercache.clocks import MILLISECONDS
 
@@ -155,9 +155,15 @@ class SoundPool(ConnectionPool):
         super().release(connection)
 
     def make_connection(self) -> Any:
-        """Return a new connection."""
+        """Return a new connection.
+
+        Raises:
+            redis.MaxConnectionsError: all are in use. redis-py 5 raises what an outage does.
+        """
         if self._created_connections >= self.max_connections:
             self._invalidate_lost()
+            if self._created_connections >= self.max_connections:
+                raise MaxConnectionsError("Too many connections.")
         return super().make_connection()
 
     def _invalidate_lost(self) -> None:

@@ -111,6 +111,15 @@ class PrimaryFinder(Sentinel):
 class PrimaryConnection(DeadlineMixin, SentinelManagedConnection):
     """A connection that refuses a replica."""
 
+    def on_connect(self) -> None:
+        """Do as `on_connect_check_health()`, which redis-py 5 doesn't call.
+
+        Raises:
+            NotPrimaryError: it is a replica.
+        """
+        super().on_connect()  # type: ignore[no-untyped-call]  # redis-py's
+        self._check_role()
+
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Log in, then ask for the server's role: sentinels may not know yet that it was replaced.
 
@@ -118,6 +127,9 @@ class PrimaryConnection(DeadlineMixin, SentinelManagedConnection):
             NotPrimaryError: it is a replica.
         """
         super().on_connect_check_health(check_health)
+        self._check_role()
+
+    def _check_role(self) -> None:
         try:
             self.send_command("ROLE")  # type: ignore[no-untyped-call]
             role, *_ = self.read_response()

@@ -7,18 +7,17 @@ Redis 6 and later, Valkey. Where it is refused, see `subscription.py`.
 
 from collections import deque
 from collections.abc import Generator
-from typing import Final
+from typing import Any, Final
 
 from redis import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ResponseError
 
 from usercache.backends.redis import tracking_command
+from usercache.backends.redis_py import RESP3
 from usercache.l1.listener import Answer, Changes
 from usercache.tracking.reporting import ReportingSocket, make_connection, read_count
 
-RESP3: Final = 3
-"""The version of Redis' protocol that has messages between the answers."""
 KEYS_AT_ONCE: Final = 1_000
 """Keys of one message that are passed on together: it may have millions."""
 _BEGINNINGS: Final = {Answer.TRACKING: b"+OK", Answer.HEARTBEAT: b":"}
@@ -41,6 +40,9 @@ class TrackingConnection(ReportingSocket):
         """Delete the key, on this very connection: the answer follows all earlier messages."""
         self._awaited.append(Answer.HEARTBEAT)
         self._send("DEL", self._heartbeat_key)
+
+    def _make_connection(self, pool: ConnectionPool) -> Any:
+        return _make_connection(pool)
 
     def _ask_for_reports(self) -> None:
         if self._connection.get_protocol() != RESP3:
@@ -78,7 +80,7 @@ def may_track(pool: ConnectionPool, prefix: str) -> bool:
     Raises:
         redis.RedisError: it can't be reached.
     """
-    connection = make_connection(pool)
+    connection = _make_connection(pool)
     try:
         connection.connect()
         connection.send_command(*tracking_command(prefix))
@@ -89,3 +91,8 @@ def may_track(pool: ConnectionPool, prefix: str) -> bool:
         return bool(connection.get_protocol() == RESP3)
     finally:
         connection.disconnect()
+
+
+def _make_connection(pool: ConnectionPool) -> Any:
+    # Before redis-py 8, a pool that names no protocol gets 2.
+    return make_connection(pool, protocol=RESP3)

@@ -22,8 +22,8 @@ from redis import ConnectionPool
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
+from usercache.backends.redis_py import without_maintenance_notices
 from usercache.l1.listener import Answer, Changes
 
 READ_BYTES: Final = 65_536
@@ -51,7 +51,7 @@ class ReportingSocket(ABC):
         self._unread = bytearray()
         self._is_within_message = False
         self._messages = self._parse()
-        self._connection = make_connection(pool)
+        self._connection = self._make_connection(pool)
         try:
             self._connection.connect()
             self._sock = self._connection._sock
@@ -105,6 +105,9 @@ class ReportingSocket(ABC):
     def close(self) -> None:
         """Close the connection."""
         self._connection.disconnect()
+
+    def _make_connection(self, pool: ConnectionPool) -> Any:
+        return make_connection(pool)
 
     @abstractmethod
     def _ask_for_reports(self) -> None:
@@ -185,8 +188,11 @@ def read_count(head: bytes, kind: bytes) -> int:
     return int(head[1:])
 
 
-def make_connection(pool: ConnectionPool) -> Any:
-    """Return a connection as the pool would make it, which isn't in the pool."""
+def make_connection(pool: ConnectionPool, **defaults: Any) -> Any:
+    """Return a connection as the pool would make it, which isn't in the pool.
+
+    `defaults` are options that count where the pool has none of that name.
+    """
     # A server that is about to move closes its connections, which is enough to know.
-    options = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
-    return pool.connection_class(**pool.connection_kwargs | options)
+    options = without_maintenance_notices(defaults | pool.connection_kwargs)
+    return pool.connection_class(**options)

@@ -23,7 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tests.deployments import PASSWORD, QUOTED_PASSWORD, Deployment
+from tests.deployments import NO_CLUSTER, PASSWORD, QUOTED_PASSWORD, Deployment
 from tests.fixtures.product import Deploy
 from tests.servers.redis_cluster import SLOTS, ClusterServer, ClusterServers, ask
 from tests.servers.redis_server import RedisServer
@@ -32,9 +32,10 @@ from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.forks import fork
 from tests.waiting import wait_until
 from usercache.backends import redis as redis_backend
+from usercache.backends.redis_py import HAS_CLUSTER
 from usercache.redis_topologies.cluster import ClusterClient, ClusterRedis
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.skipif(not HAS_CLUSTER, reason=NO_CLUSTER)]
 
 TIMEOUT_SECONDS = 1.0
 # Two timeouts would be more, and a busy machine's own delays are less.

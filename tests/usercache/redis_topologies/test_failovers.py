@@ -15,7 +15,13 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from tests.counting import counts
-from tests.deployments import PASSWORD, QUOTED_PASSWORD, SENTINEL_PASSWORD, Deployment
+from tests.deployments import (
+    NO_CLUSTER,
+    PASSWORD,
+    QUOTED_PASSWORD,
+    SENTINEL_PASSWORD,
+    Deployment,
+)
 from tests.servers.redis_cluster import ClusterServers, ask
 from tests.servers.redis_server import RedisServer
 from tests.servers.sentinel_set import SERVICE, SentinelSet
@@ -27,6 +33,7 @@ from usercache.backends import redis as redis_backend
 from usercache.backends.base import new_fill_lock, new_token
 from usercache.backends.breaker import Breaker
 from usercache.backends.redis import RedisBackend, TooFewReplicasError
+from usercache.backends.redis_py import HAS_CLUSTER
 from usercache.keys import WRITE_MARKER, record_key
 from usercache.management.inspection import inspect_user
 from usercache.runtime import RUNTIME, get_store
@@ -90,6 +97,8 @@ def servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Replicated]:
     """Run each kind of Redis that has replicas for all the tests of this module."""
+    if request.param is cluster and not HAS_CLUSTER:
+        pytest.skip(NO_CLUSTER)
     with request.param(tmp_path_factory.mktemp("servers")) as servers:
         yield servers
 

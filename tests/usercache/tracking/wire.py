@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 from redis import ConnectionPool
+from redis._parsers import _RESP2Parser, _RESP3Parser
 from redis.connection import Connection
 from redis.exceptions import RedisError
 
@@ -14,6 +15,7 @@ from usercache.tracking.subscription import SubscribedConnection
 
 PREFIX = "hmb:1:"
 HEARTBEAT = "heartbeat"
+PARSERS = {2: _RESP2Parser, 3: _RESP3Parser}
 
 
 class WiredConnection(Connection):
@@ -24,9 +26,13 @@ class WiredConnection(Connection):
     def _connect(self) -> socket.socket:
         return self.ends.pop(0)
 
-    def on_connect_check_health(self, check_health: bool = True) -> None:
+    def on_connect(self) -> None:
         """Expect nobody at the other end."""
         self._parser.on_connect(self)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Do the same for redis-py 6 and later."""
+        self.on_connect()
 
 
 class Wire:
@@ -45,7 +51,9 @@ class Wire:
             end.settimeout(0)
             end.sendall(answer)  # to what is sent on that connection first
         WiredConnection.ends = [l1, second]
-        pool = ConnectionPool(connection_class=WiredConnection, protocol=protocol, **options)
+        # Before redis-py 7 a connection chooses its parser when it logs in, which this one doesn't.
+        options |= {"protocol": protocol, "parser_class": PARSERS[protocol]}
+        pool = ConnectionPool(connection_class=WiredConnection, **options)
         try:
             self.line: ReportingSocket = kind(pool, PREFIX, HEARTBEAT)
         except RedisError:

@@ -11,12 +11,13 @@ from django_redis.client import DefaultClient
 from django_redis.exceptions import ConnectionInterrupted
 from django_redis.pool import ConnectionFactory
 from redis import Redis
+from redis import __version__ as redis_version
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from usercache.backends.redis_py import HAS_CLUSTER, without_maintenance_notices
 from usercache.redis_topologies.cluster.redis import ClusterRedis
 from usercache.redis_topologies.cluster.topology import Topology
 from usercache.redis_topologies.deadlines import DeadlinePool
@@ -55,7 +56,15 @@ class ClusterClient(DefaultClient):
     """django-redis's client, where all of LOCATION is one cluster."""
 
     def __init__(self, server: Any, params: dict[str, Any], backend: Any) -> None:
-        """Take the alias's LOCATION, a list or separated by commas, and its settings."""
+        """Take the alias's LOCATION, a list or separated by commas, and its settings.
+
+        Raises:
+            ImproperlyConfigured: redis-py is too old, or the connection factory is another.
+        """
+        if not HAS_CLUSTER:
+            raise ImproperlyConfigured(
+                f"ClusterClient needs redis-py 7.4 or later, and this is {redis_version}."
+            )
         urls = server if isinstance(server, str) else ",".join(server)
         super().__init__([urls], params, backend)
         if not isinstance(self.connection_factory, ClusterConnectionFactory):
@@ -95,8 +104,7 @@ def _connect(addresses: list[tuple[str, int]], *, encrypt: bool, **kwargs: Any) 
         # Serve the slots that have a node, even if others have none.
         require_full_coverage=False,
         # They would make redis-py look up the slots during a command.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        **kwargs,
+        **without_maintenance_notices(kwargs),
     )
 
 
