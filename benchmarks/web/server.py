@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hiremebahamas.overload import WAITING_PER_THREAD, count_threads
 from tests.e2e.web_server import WebServer
 from tests.servers.server import HOST
 from tests.servers.stack import PROJECT
@@ -42,10 +43,16 @@ class BenchmarkServer(WebServer):
     def _command(self) -> Sequence[str | Path]:
         application = ("hiremebahamas.server.worker:application", "--interface", "wsgi")
         address = ("--host", HOST, "--port", str(self.port), "--http", "1", "--no-ws")
-        workers = ("--workers", str(self.processes), "--blocking-threads", str(self._threads))
+        workers = ("--workers", str(self.processes), "--blocking-threads", str(self._count()))
         keeping = ("--http1-header-read-timeout", KEEP_ALIVE_MILLISECONDS)
         place = ("--working-dir", self._checkout)
         return (sys.executable, "-m", "granian", *application, *address, *workers, *keeping, *place)
+
+    def _count(self) -> int:
+        # An earlier commit may have no threads that wait.
+        if self._checkout != PROJECT:
+            return self._threads
+        return count_threads(self._threads, self._threads * WAITING_PER_THREAD)
 
 
 def tree_cpu_seconds(pid: int) -> float:
