@@ -32,7 +32,7 @@ This works once, within {minutes} minutes. If it wasn't you, ignore this message
 """
 REGISTER_SUBJECT: Final = "Confirm your new account"
 REGISTER: Final = """Somebody, probably you, wants an account with {email}.
-To make it, confirm that this is your address:
+To make it, confirm that this is your address, with the password you chose:
 
 {link}
 

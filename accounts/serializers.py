@@ -99,9 +99,19 @@ class EmailSerializer(StrictSerializer):
 
 
 class MailTokenSerializer(StrictSerializer):
-    """The body of `POST /auth/confirm-email`."""
+    """A token that was sent by mail."""
 
     token = serializers.CharField(max_length=MAIL_TOKEN_MAX_LENGTH, write_only=True)
+
+
+class ConfirmationSerializer(MailTokenSerializer):
+    """The body of `POST /auth/confirm-email`."""
+
+    password = PasswordField(
+        required=False,
+        allow_null=True,
+        help_text="The one of a registration by mail; needed where the token is of one.",
+    )
 
 
 class PasswordResetSerializer(MailTokenSerializer):

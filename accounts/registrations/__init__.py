@@ -11,4 +11,10 @@ since log-in would take their password if the address was free.
 The answer doesn't tell of a phone number that another account has, either: the new account is made
 without it, which its owner sees, and so would anybody who changes their number to it. Usernames are
 public, so a taken one is refused at once.
+
+Note [Two proofs]
+The confirmation asks for the token and for the password of the registration. The token alone shows
+that somebody reads the mail of the address, and not that it is who has asked: an attacker could
+register with another's address, have its owner follow the link, and share the account with them by
+a password that the owner never chose.
 """

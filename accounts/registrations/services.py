@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
@@ -26,6 +27,7 @@ from accounts.tokens import hash_token_id
 PREFIX: Final = "new-"
 """No other token that is sent by mail begins with it."""
 TOKEN_BYTES: Final = 32
+WRONG_PASSWORD: Final = "Enter the password of your registration."  # noqa: S105  # a message
 
 
 def ask_to_register(*, email: str, password: str, **profile: Any) -> None:
@@ -56,10 +58,11 @@ def is_registration_token(token: str) -> bool:
     return token.startswith(PREFIX)
 
 
-def finish_registration(*, token: str) -> None:
-    """Make the account, with its address verified.
+def finish_registration(*, token: str, password: str | None) -> None:
+    """Make the account, with its address verified; see Note [Two proofs].
 
-    Raises: ValidationError on `token`, also if the address has an account by now.
+    Raises: ValidationError on `token`, also if the address has an account by now; on `password` if
+    it isn't that of the registration.
     """
     with transaction.atomic():
         # Without a lock: of two confirmations at once, one finds the address taken.
@@ -68,6 +71,8 @@ def finish_registration(*, token: str) -> None:
         ).first()
         if pending is None:
             raise refuse_token()
+        if not check_password(password or "", pending.password):
+            raise ValidationError({"password": ValidationError(WRONG_PASSWORD, code="invalid")})
         user = User(
             email=pending.email,
             password=pending.password,

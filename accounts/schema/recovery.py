@@ -9,9 +9,9 @@ from accounts.schema.operations import Answer, Body, operation
 from accounts.schema.people import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
 from accounts.serializers import (
+    ConfirmationSerializer,
     EmailChangeSerializer,
     EmailSerializer,
-    MailTokenSerializer,
     PasswordResetSerializer,
 )
 
@@ -83,8 +83,9 @@ CONFIRM_EMAIL: Final = open_operation(
     TAG,
     "Confirm an email",
     "Verify the email that the token was sent to, and make it the account's. The token of a "
-    "registration makes the account.",
+    "registration makes the account, with the password that was chosen there.",
+    BUSY,
     TOO_MANY_ATTEMPTS,
-    body=Body(MailTokenSerializer, {"token": MAIL_TOKEN}, {"token": [INVALID]}),
+    body=Body(ConfirmationSerializer, {"token": MAIL_TOKEN}, {"token": [INVALID]}),
     answer=Answer("The email is verified.", DetailSerializer, {"detail": CONFIRMED}),
 )

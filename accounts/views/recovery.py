@@ -16,9 +16,9 @@ from accounts.recovery import (
 from accounts.registrations.services import finish_registration, is_registration_token
 from accounts.schema import recovery as schema
 from accounts.serializers import (
+    ConfirmationSerializer,
     EmailChangeSerializer,
     EmailSerializer,
-    MailTokenSerializer,
     PasswordResetSerializer,
 )
 from accounts.viewer import get_viewer
@@ -93,12 +93,15 @@ class EmailConfirmationView(OpenView):
     @schema.CONFIRM_EMAIL
     def post(self, request: Request) -> Response:
         """Verify the email that the token was sent to; of a registration, make the account."""
-        body = MailTokenSerializer(data=request.data)
+        body = ConfirmationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         check_limit(request, "confirm")
         token = body.validated_data["token"]
-        confirm = finish_registration if is_registration_token(token) else confirm_email
-        confirm(token=token)
+        if is_registration_token(token):
+            with slow_work():
+                finish_registration(token=token, password=body.validated_data.get("password"))
+        else:
+            confirm_email(token=token)
         return _answer(schema.CONFIRMED, status.HTTP_200_OK)
 
 

@@ -98,7 +98,7 @@ SLOW = (
         "upload_avatar",
         "list_users",
     ),
-    *("reset_password", "change_email", "create_api_key"),
+    *("reset_password", "change_email", "confirm_email", "create_api_key"),
     *("set_up_second_factor", "renew_recovery_codes", "turn_off_second_factor"),
     *("begin_passkey", "remove_passkey"),
     *("begin_provider_login", "complete_provider_login", "begin_link", "complete_link", "unlink"),

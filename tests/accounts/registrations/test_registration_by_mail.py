@@ -43,8 +43,9 @@ def register(client: APIClient, email: str = FREE, **fields: Any) -> tuple[int, 
     return response.status_code, response.json()
 
 
-def confirm(client: APIClient, token: str) -> int:
-    return client.post("/auth/confirm-email", {"token": token}).status_code
+def confirm(client: APIClient, token: str, password: str | None = PASSWORD) -> int:
+    body = {"token": token, "password": password}
+    return client.post("/auth/confirm-email", body).status_code
 
 
 def log_in(client: APIClient, email: str = FREE, password: str = PASSWORD) -> int:
@@ -134,12 +135,32 @@ def test_log_in_tells_nothing_either(anybody: APIClient, alice: User) -> None:
     assert len(mail.outbox) == 2  # one each, and none for a reset
 
 
+@pytest.mark.parametrize("password", [None, "", "Sea-Grape-1493", "!unusable"])
+def test_owner_of_the_address_makes_no_account_of_others(
+    anybody: APIClient, password: str | None
+) -> None:
+    """Who follows the link of what another has asked for doesn't know the password."""
+    register(anybody, password="Sea-Grape-1492")
+    token = token_of_last()
+    answer = anybody.post("/auth/confirm-email", {"token": token, "password": password})
+    assert (answer.status_code, set(answer.json())) == (400, {"password"})
+    assert anybody.post("/auth/confirm-email", {"token": token}).status_code == 400
+    assert not User.objects.exists()
+    assert confirm(anybody, token, "Sea-Grape-1492") == 200
+
+
 def test_first_confirmation_counts(anybody: APIClient) -> None:
     """Of two registrations of an address, the other's token is dead: also at the same moment."""
-    for number in range(2):
-        register(anybody, password=f"Sea-Grape-{number}-1492")
+    passwords = [f"Sea-Grape-{number}-1492" for number in range(2)]
+    for password in passwords:
+        register(anybody, password=password)
     tokens = [message.body.split("\n\n")[1] for message in mail.outbox]
-    results = run_together([partial(finish_registration, token=token) for token in tokens])
+    results = run_together(
+        [
+            partial(finish_registration, token=token, password=password)
+            for token, password in zip(tokens, passwords, strict=True)
+        ]
+    )
     assert results.count(None) == 1
     assert sum(isinstance(result, ValidationError) for result in results) == 1
     assert User.objects.count() == 1
