@@ -10,7 +10,7 @@ read it and to no other. For that its name begins with `__Secure-`: `__Host-` wo
 So a page on a sibling host can plant a cookie of this name for the parent domain; where a request
 has two of them, neither counts.
 
-A browser sends the cookie whoever's page asks, and pages of the same site are no strangers to
+A browser sends the cookie no matter which page asks, and pages of the same site are no strangers to
 SameSite. So those two paths, too, want the header: no form can set it, nor a script of another
 origin before a preflight, which only the origins of CORS_ALLOWED_ORIGINS pass. Not the header
 Origin, which would have to be compared with our own name, as the proxies before us tell it. At a

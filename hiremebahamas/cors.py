@@ -5,7 +5,7 @@ A browser keeps the answers of this server from the scripts of other origins, un
 theirs. Those of CORS_ALLOWED_ORIGINS are named, on the API's paths alone, and may send the cookie
 of refresh tokens. So each is trusted with what its users can do, and has to be written out: no `*`,
 no pattern, not `null`, which is the origin of every sandboxed frame; and http for this machine
-only, or whoever is on a page's way could change its scripts. Without any, the middleware isn't
+only, or an attacker on a page's way could change its scripts. Without any, the middleware isn't
 installed, and costs nothing.
 """
 
@@ -50,7 +50,7 @@ def check_origins(origins: Iterable[str]) -> list[str]:
 def check_cors(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no page is trusted that nobody has named (E002)."""
     problems = [
-        f"{name} lets pages use the session of whoever reads them."
+        f"{name} lets pages use the session of each of their visitors."
         for name in ("CORS_ALLOW_ALL_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES")
         if getattr(settings, name, None)
     ]

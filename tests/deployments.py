@@ -60,7 +60,7 @@ class Deployment:
     """Those that hold records, where users have permissions."""
 
     def rent(self) -> "Deployment":
-        """Return the same servers for a user who may do no more than some rented kinds allow."""
+        """Return the same servers for a user with no more rights than some rented kinds give."""
         for node in self.nodes:
             grant(node, PERMISSIONS + OF_RENTED, TENANT)
         url = self.url.replace(f"//{USER}:", f"//{TENANT}:")

@@ -98,7 +98,7 @@ class Documents:
         return self._fetch_keys(provider, deadline)
 
     def find_newer_keys(self, provider: Provider, deadline: Deadline) -> list[dict[str, Any]]:
-        """Return the keys fetched anew, or none if they were fetched just before.
+        """Return the keys, fetched again, or none if they were fetched just before.
 
         Raises: ProviderUnavailable.
         """

@@ -5,8 +5,8 @@ With AUTH_REGISTRATION_BY_MAIL an account is made once its address has been conf
 then it is a row here. For an address that has an account the request does the very same: it hashes
 the password, adds a row, and gives the same answer. Only then, on the mailer's thread, is the
 address looked up: a free one gets a token, the owner of a taken one is told that they have an
-account. An account before the confirmation would tell whoever registers with another's address,
-since log-in would take their password if the address was free.
+account. An account before the confirmation would tell an attacker who registers with another's
+address, since log-in would take their password if the address was free.
 
 The answer doesn't tell of a phone number that another account has, either: the new account is made
 without it, which its owner sees, and so would anybody who changes their number to it. Usernames are

@@ -67,7 +67,7 @@ def test_owner_is_told_how_long_there_is_a_way_back(as_alice: APIClient, alice: 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_by_owner", [True, False])
 def test_picture_goes(alice: User, media: Path, *, is_by_owner: bool) -> None:
-    """The file is deleted, whoever deactivates the account; and so is what was to be done."""
+    """The file is deleted, however the account is deactivated, and so is the task to do it."""
     set_avatar(user_id=alice.pk, content=b"a picture")
     assert len(files(media)) == 1
     deactivate_user(user_id=alice.pk, is_by_owner=is_by_owner)

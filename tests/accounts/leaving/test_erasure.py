@@ -170,7 +170,7 @@ def test_admins_are_not_erased(zoe: User, privilege: str) -> None:
     assert User.objects.filter(pk=zoe.pk).exists()
 
 
-@pytest.mark.usefixtures("charlie")  # whom an admin has deactivated
+@pytest.mark.usefixtures("charlie")  # an admin has deactivated this account
 def test_command(
     zoe: User, alice: User, bob: User, dora: User, capsys: pytest.CaptureFixture[str]
 ) -> None:

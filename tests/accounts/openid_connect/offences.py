@@ -34,7 +34,7 @@ def know_as_google(provider: Provider, settings: Settings) -> None:
 
 
 class Visitor:
-    """Alice, who comes by the provider, and does what is refused."""
+    """Alice signs in with the provider, and does what is refused."""
 
     def __init__(self, offend: Offend, provider: Provider, alice: User) -> None:
         self.offend, self.provider, self.alice = offend, provider, alice
