@@ -289,7 +289,7 @@ def test_writer_never_waits_for_a_listener(
     first.execute(RENAME, ["first", alice.pk])
     get_store()
     wait_until(lambda: _count_locks(granted=False) == 1, "the listener waits")
-    second.execute("SET statement_timeout = '60s'")
+    second.execute("SET LOCAL statement_timeout = '60s'")  # a pooler keeps the session
     second.execute(RENAME, ["second", bob.pk])
     second.commit()
     first.commit()
