@@ -210,12 +210,9 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.patches = [
-            mock.patch(f"django.core.cache.backends.{module}.time.time", self.clock)
-            for module in ("base", "locmem")
-        ]
-        for patch in self.patches:
-            patch.start()
+        # Once: a second patch would take this clock for the real one, and leave it behind.
+        self.patch = mock.patch("time.time", self.clock)
+        self.patch.start()
 
     @initialize()
     def begin(self) -> None:
@@ -237,8 +234,7 @@ class Fleet(RuleBasedStateMachine):
             self.attend(member)
 
     def teardown(self) -> None:
-        for patch in self.patches:
-            patch.stop()
+        self.patch.stop()
 
     @rule(member=members, user=users)
     def read(self, member: int, user: int) -> None:
