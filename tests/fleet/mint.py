@@ -22,7 +22,7 @@ class Mint:
         self._key = read_key(signing_key)
 
     def change_key(self, signing_key: str) -> None:
-        """Sign everybody's token anew, with this key."""
+        """Sign every user's token again, with this key."""
         self._key = read_key(signing_key)
         self._tokens = {}
 

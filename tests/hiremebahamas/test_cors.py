@@ -116,7 +116,7 @@ def test_what_is_one_is_taken() -> None:
     [("CORS_ALLOW_ALL_ORIGINS", True), ("CORS_ALLOWED_ORIGIN_REGEXES", [r"^https://.*"])],
 )
 def test_everybody_is_an_error(settings: Settings, name: str, value: object) -> None:
-    """The cookie of refresh tokens is sent along, so whoever is named acts for the user."""
+    """The cookie of refresh tokens is sent along, so a page of a named origin acts for the user."""
     setattr(settings, name, value)
     [message] = check_cors()
     assert (message.id, name in message.msg) == ("hiremebahamas.E002", True)

@@ -29,7 +29,7 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
 
-# A user who may not ask isn't heard. One who may ask and not publish gets an error.
+# Without the right to PUBSUB, nothing is published. With it and without PUBLISH, the script fails.
 _PUBLISH: Final = """
 local channel = ARGV[#ARGV]
 local listeners = redis.pcall('PUBSUB', 'NUMSUB', channel)[2]
