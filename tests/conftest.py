@@ -14,7 +14,7 @@ from tests.counting import count_from_now_on
 from tests.emptying import empty_after
 from tests.rooms import HAS_REDIS, WHOLE_PRODUCT
 from usercache.models import PendingInvalidation
-from usercache.orm.acknowledging import ACKNOWLEDGEMENTS
+from usercache.postgresql.acknowledging import ACKNOWLEDGEMENTS
 from usercache.runtime import RUNTIME
 
 pytest_plugins = [

@@ -18,7 +18,6 @@ class UserCacheConfig(AppConfig):
         from usercache import checks
         from usercache.database import home_database
         from usercache.orm import outbox, signals
-        from usercache.orm.acknowledging import ACKNOWLEDGEMENTS
         from usercache.orm.writes import RENEWAL
         from usercache.runtime import RUNTIME
 
@@ -31,7 +30,6 @@ class UserCacheConfig(AppConfig):
         setting_changed.connect(RUNTIME.follow_settings)
         RUNTIME.extend(outbox.extend)
         RUNTIME.extend(RENEWAL.extend)
-        RUNTIME.extend(ACKNOWLEDGEMENTS.extend)
         if connections[home].vendor == "postgresql":
             from usercache.postgresql.journal import connect
 

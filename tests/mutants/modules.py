@@ -45,7 +45,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/postgresql/test_triggers.py",
         "tests/accounts/test_user_versions.py",
     ),
-    "usercache/orm/acknowledging.py": ("tests/usercache/orm/test_acknowledging.py",),
+    "usercache/postgresql/acknowledging.py": ("tests/usercache/postgresql/test_acknowledging.py",),
     "usercache/orm/statement.py": ("tests/usercache/orm/test_statement.py",),
     "usercache/postgresql/triggers.py": ("tests/usercache/postgresql/test_triggers.py",),
     "usercache/backends/resilient.py": (

@@ -60,8 +60,8 @@ class Journal:
     def end(self, write: object) -> None:
         """Stop labelling for this write."""
 
-    def acknowledge(self, labels: Sequence[str], user_ids: Sequence[str]) -> None:
-        """Delete the rows that have one of these labels and its user. One statement."""
+    def acknowledge(self, label: Label, user_ids: Sequence[str]) -> None:
+        """Have the rows of these users with this label deleted: Redis has confirmed them."""
 
     def listen(self) -> None:
         """Have `wait()` return as soon as a row is added that anyone may drain."""

@@ -10,8 +10,8 @@ is visible only after its transaction has committed, so whatever is filled later
 newer one. Draining twice does no harm.
 
 The rows of a write through the ORM are deleted once Redis has confirmed it, mostly by a thread: see
-Note [Acknowledgements] in `acknowledging.py`. They are found by its label: see Note [The journal]
-in `journal.py`. Rows without a label (raw SQL, another service, a write that
+Note [Acknowledgements] in `usercache/postgresql/acknowledging.py`. They are found by its label: see
+Note [The journal] in `journal.py`. Rows without a label (raw SQL, another service, a write that
 Redis did not take) are notified to the relay at once; a labelled row is left to its writer for two
 seconds. The relay drains what is left, and so does every process before it uses Redis, at its start
 and after an outage: see Note [In use, or not] in `usercache/backends/resilient.py`. Rows of a

@@ -27,7 +27,6 @@ from usercache.identifiers import format_pointers, identifiers_of
 from usercache.keys import EXTENSION_PREFIX, extension_key, record_key
 from usercache.lookup import Store
 from usercache.orm import outbox
-from usercache.orm.acknowledging import ACKNOWLEDGEMENTS
 from usercache.orm.journal import Journal, Label, journal_of
 from usercache.runtime import Service, get_store
 from usercache.workers import Worker
@@ -169,22 +168,12 @@ class Write:
 
     def _update_outbox(self, confirmed: Sequence[Any], owed: Sequence[Any]) -> None:
         if confirmed and self._label:
-            self._acknowledge(self._label, list(map(str, confirmed)))
+            self._journal.acknowledge(self._label, list(map(str, confirmed)))
         # Also what `announce()` noted: outside of a transaction, that row may have been
         # drained already, ahead of the change.
         unnoted = [pk for pk in owed if pk not in self._noted]
         if unnoted and not self._is_noted_for_all():
             outbox.enqueue(self._using, unnoted)
-
-    def _acknowledge(self, label: Label, user_ids: Sequence[str]) -> None:
-        # In the background where that commits, and where no other write has the label.
-        commits = connections[self._using].settings_dict["AUTOCOMMIT"]
-        if (
-            label.is_shared
-            or not commits
-            or not ACKNOWLEDGEMENTS.take(self._using, label, user_ids)
-        ):
-            self._journal.acknowledge([label] * len(user_ids), user_ids)
 
     def renew(self) -> None:
         """Set the write markers again, unless the write is complete. Called by another thread."""

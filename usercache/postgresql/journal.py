@@ -11,10 +11,10 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.models.signals import post_migrate
 
 from usercache.codec import get_codec
-from usercache.models import PendingInvalidation
 from usercache.orm.journal import JOURNALS, Journal, Label
 from usercache.orm.outbox import get_alias
-from usercache.postgresql import forks, notifications, sql, triggers
+from usercache.postgresql import forks, notifications, triggers
+from usercache.postgresql.acknowledging import ACKNOWLEDGEMENTS, delete_rows
 from usercache.postgresql.checks import check_notifications, check_triggers
 from usercache.postgresql.labels import labels_of
 from usercache.runtime import RUNTIME
@@ -36,13 +36,16 @@ class TriggerJournal(Journal):
         """Stop labelling for this write."""
         labels_of(self.connection).end(write)
 
-    def acknowledge(self, labels: Sequence[str], user_ids: Sequence[str]) -> None:
-        """Delete the rows that have one of these labels and its user. One statement."""
-        outbox = self.connection.ops.quote_name(PendingInvalidation._meta.db_table)
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                sql.ACKNOWLEDGE.format(outbox=outbox), [list(map(str, labels)), list(user_ids)]
-            )
+    def acknowledge(self, label: Label, user_ids: Sequence[str]) -> None:
+        """Have the rows of these users with this label deleted. See Note [Acknowledgements]."""
+        # In the background where that commits, and where no other write has the label.
+        connection = self.connection
+        if (
+            label.is_shared
+            or not connection.settings_dict["AUTOCOMMIT"]
+            or not ACKNOWLEDGEMENTS.take(connection.alias, label, user_ids)
+        ):
+            delete_rows(connection, [label] * len(user_ids), user_ids)
 
     def listen(self) -> None:
         """Have `wait()` return at a notification, where these arrive."""
@@ -83,6 +86,7 @@ def connect(config: AppConfig) -> None:
     post_migrate.connect(install_triggers, sender=config)
     register(check_triggers, Tags.database)
     register(check_notifications, Tags.database)
+    RUNTIME.extend(ACKNOWLEDGEMENTS.extend)
     forks.guard()
     if is_psycopg3:
         from usercache.postgresql.listening import extend  # noqa: PLC0415

@@ -14,7 +14,7 @@ from environ import Env
 
 from tests.servers.postgresql_server import PostgreSQLServer
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import journal_of
+from usercache.orm.journal import Label, journal_of
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -46,7 +46,7 @@ def test_acknowledgement_waits_for_no_disk(other: BaseDatabaseWrapper) -> None:
         cursor.execute(ABSENT_STANDBY)
         cursor.execute("SELECT pg_reload_conf()")
         cursor.execute("SELECT pg_sleep(0)")  # reads the configuration again
-        arguments = (["mine"], ["7"])
+        arguments = (Label("mine"), ["7"])
         thread = Thread(target=journal_of(other).acknowledge, args=arguments, daemon=True)
         thread.start()
         thread.join(ANSWER_SECONDS)

@@ -20,7 +20,7 @@ from tests.users import User
 from usercache.codec import Codec, get_codec
 from usercache.conf import conf
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import journal_of
+from usercache.orm.journal import Label, journal_of
 from usercache.orm.outbox import EVERYBODY
 from usercache.postgresql import triggers
 from usercache.postgresql.labels import names_of_tables
@@ -95,7 +95,7 @@ def test_write_takes_away_its_own_rows_of_its_own_users(alice: User, bob: User) 
     PendingInvalidation.objects.bulk_create(
         PendingInvalidation(user_id=str(user.pk), write_label=label) for user, label in rows
     )
-    journal_of(connection).acknowledge(["mine"], [str(alice.pk)])
+    journal_of(connection).acknowledge(Label("mine"), [str(alice.pk)])
     left = PendingInvalidation.objects.order_by("pk").values_list("user_id", "write_label")
     assert list(left) == [(str(user.pk), label) for user, label in rows[1:]]
 

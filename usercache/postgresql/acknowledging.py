@@ -5,7 +5,7 @@ Note [Acknowledgements]
 Once Redis has confirmed an invalidation, the row that names it does nothing but cost a drain, so no
 response waits until it is deleted. A thread deletes the rows of all writes of a moment in one
 statement. What it doesn't come to (the process is killed, the database fails, too many writes) is
-drained as any other row is: see Note [The outbox] in `outbox.py`.
+drained as any other row is: see Note [The outbox] in `usercache/orm/outbox.py`.
 
 A label that several writes share is acknowledged by each of them at once, since a later statement
 may add a row to it that Redis hasn't confirmed.
@@ -19,10 +19,12 @@ from typing import Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache.events import Events
 from usercache.lookup import Store
-from usercache.orm.journal import journal_of
+from usercache.models import PendingInvalidation
+from usercache.postgresql import sql
 from usercache.runtime import Service
 from usercache.workers import Worker
 
@@ -102,12 +104,23 @@ class Acknowledgements:
             by_alias.setdefault(row.using, []).append(row)
         for using, rows in by_alias.items():
             try:
-                journal_of(connections[using]).acknowledge(
-                    [row.label for row in rows], [row.user_id for row in rows]
+                delete_rows(
+                    connections[using], [row.label for row in rows], [row.user_id for row in rows]
                 )
             except AnyDatabaseError as error:
                 events.note_error(error)
                 logger.warning("Confirmed rows were left in the outbox: %s", error)
+
+
+def delete_rows(
+    connection: BaseDatabaseWrapper, labels: Sequence[str], user_ids: Sequence[str]
+) -> None:
+    """Delete the rows that have one of these labels and its user. One statement."""
+    outbox = connection.ops.quote_name(PendingInvalidation._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.ACKNOWLEDGE.format(outbox=outbox), [list(map(str, labels)), list(user_ids)]
+        )
 
 
 ACKNOWLEDGEMENTS: Final = Acknowledgements()

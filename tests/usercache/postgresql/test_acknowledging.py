@@ -13,9 +13,8 @@ from tests.users import User
 from tests.waiting import wait_until
 from usercache.lookup import Store
 from usercache.models import PendingInvalidation
-from usercache.orm import acknowledging
-from usercache.orm.acknowledging import ACKNOWLEDGEMENTS, Acknowledgements
-from usercache.orm.journal import JOURNALS
+from usercache.postgresql import acknowledging
+from usercache.postgresql.acknowledging import ACKNOWLEDGEMENTS, Acknowledgements
 from usercache.runtime import RUNTIME, get_store
 from usercache.workers import Worker
 
@@ -66,13 +65,13 @@ def test_rows_of_several_writes_are_deleted_together(
     alice: User, bob: User, gathers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one statement, at the latest when the process ends in good order."""
-    deleted, delete = list[set[str]](), JOURNALS["postgresql"].acknowledge
+    deleted, delete = list[set[str]](), acknowledging.delete_rows
 
-    def note(journal: Any, labels: Any, user_ids: Any) -> None:
+    def note(connection: Any, labels: Any, user_ids: Any) -> None:
         deleted.append(set(user_ids))
-        delete(journal, labels, user_ids)
+        delete(connection, labels, user_ids)
 
-    monkeypatch.setattr(JOURNALS["postgresql"], "acknowledge", note)
+    monkeypatch.setattr(acknowledging, "delete_rows", note)
     for user in (alice, bob, alice):
         rename(user)
     assert waiting() == {str(alice.pk), str(bob.pk)}
@@ -145,7 +144,7 @@ def test_an_error_of_the_database_is_counted(alice: User, monkeypatch: pytest.Mo
         raise OperationalError
 
     with monkeypatch.context() as patch:
-        patch.setattr(JOURNALS["postgresql"], "acknowledge", fail)
+        patch.setattr(acknowledging, "delete_rows", fail)
         rename(alice)
         wait_until(lambda: counts().get("errors_OperationalError") == 1, "the error is counted")
     assert waiting() == {str(alice.pk)}
