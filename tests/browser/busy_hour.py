@@ -48,11 +48,11 @@ def _make_minute(chance: random.Random, ago: int, lasted: float, users: list[int
     misses = round(lookups * (0.3 if ago in DIP else 0.03 + 0.015 * math.sin(ago / 7)))
     l1 = (lookups - misses) * 4 // 5
     for result, count in ((MISS, misses), (L1, l1), (REDIS, lookups - misses - l1)):
-        part.counts[LOOKUPS[result]] += count
+        part[LOOKUPS[result]] += count
         durations = [MEDIANS[result] * chance.lognormvariate(0, SPREAD) for _ in range(count)]
         part.note_latencies(result, durations)
-    part.counts[FILLS] = part.counts[MISSES]
-    part.counts[INVALIDATIONS] = chance.randrange(8)
-    part.counts[AUDIT_CHECKED] = part.counts[LOOKUPS[REDIS]] // 6
+    part[FILLS] = part[MISSES]
+    part[INVALIDATIONS] = chance.randrange(8)
+    part[AUDIT_CHECKED] = part[LOOKUPS[REDIS]] // 6
     part.ranking.add({str(user): lookups // (rank + 4) for rank, user in enumerate(users)})
     return part

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 from usercache.backends.breaker import PAUSE_JITTER
 from usercache.events import BREAKER_OPENINGS
 from usercache.keys import RECORD
-from usercache.observability.metrics.keys import TOTALS
+from usercache.observability.metrics.store import TOTALS
 from usercache.observability.metrics.time_buckets import TimeBucket
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

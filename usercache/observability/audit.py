@@ -149,7 +149,7 @@ class Audit(Observer):
     def _report(self, sample: Sample, row: Values | None) -> None:
         served, lookup = sample.record, sample.lookup
         age_ms = max(0, int(self._clock() * MILLISECONDS) - served.filled_at_ms)
-        self._recorder.note_maximum(metrics.AUDIT_WORST_MS, age_ms)
+        self._recorder.count(metrics.AUDIT_WORST_MS, age_ms)
         logger.warning(
             "The record under %s (%s) is not what the database has: %s. It was filled %.1f s ago, "
             "and is invalidated now.",

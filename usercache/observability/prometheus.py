@@ -79,7 +79,7 @@ def _collect_state(snapshot: Snapshot) -> Iterator[Metric]:
     yield processes
     outbox, audit = snapshot.outbox, snapshot.audit
     oldest_seconds = None if outbox.waiting is None else outbox.oldest_seconds
-    worst_seconds = snapshot.totals.maxima[metrics.AUDIT_WORST_MS] / MILLISECONDS
+    worst_seconds = snapshot.totals[metrics.AUDIT_WORST_MS] / MILLISECONDS
     is_up = None if snapshot.breaker.state == NO_REDIS else snapshot.redis is not None
     yield from _gauges(
         partial=("1 while Redis, which has the metrics of all, can't tell.", snapshot.is_partial),
@@ -132,20 +132,20 @@ def _collect_counters(totals: TimeBucket, labels: Mapping[str, str]) -> Iterator
         labels=[*names, "result"],
     )
     for result, name in metrics.LOOKUPS.items():
-        lookups.add_metric([*values, result], totals.counts[name])
+        lookups.add_metric([*values, result], totals[name])
         histogram = totals.histogram([result])
         durations.add_metric([*values, result], _format_bounds(histogram), histogram.total_seconds)
     yield lookups
     yield durations
     for name, metric in (COUNTERS | AUDITED).items():
         counter = CounterMetricFamily(f"usercache_{name}", metric.help, labels=names)
-        counter.add_metric(values, totals.counts[name])
+        counter.add_metric(values, totals[name])
         yield counter
     for prefix, (family, text, label) in BY_KIND.items():
         counter = CounterMetricFamily(family, text, labels=[*names, label])
-        for name in sorted(REASONS | totals.counts.keys()):
+        for name in sorted(REASONS | totals.keys()):
             if name.startswith(prefix):
-                counter.add_metric([*values, name.removeprefix(prefix)], totals.counts[name])
+                counter.add_metric([*values, name.removeprefix(prefix)], totals[name])
         yield counter
 
 

@@ -220,7 +220,7 @@ def take_snapshot(
     reading = _read(store, starts, span)
     buckets, totals = _add_own(store, reading, starts, span)
     whole = add_up(buckets.values())
-    hits = {r: whole.counts[name] for r, name in metrics.LOOKUPS.items() if r != events.MISS}
+    hits = {r: whole[name] for r, name in metrics.LOOKUPS.items() if r != events.MISS}
     by_result = {result: (result,) for result in metrics.LOOKUPS}
     results = by_result | {"hit": tuple(hits), "overall": tuple(metrics.LOOKUPS)}
     most_hits = Counter(whole.ranking.at_least()).most_common(top)
@@ -231,13 +231,13 @@ def take_snapshot(
         window_seconds=window_seconds,
         since=float(starts[0]),
         hits_by_backend=hits,
-        misses=whole.counts[metrics.MISSES],
+        misses=whole[metrics.MISSES],
         latency_ms={name: whole.histogram(some).describe() for name, some in results.items()},
         top_users=tuple(TopUser(record_key(pk), times) for pk, times in most_hits),
         redis=None if reading is None else reading.redis,
         breaker=_describe_breaker(store),
         outbox=_ask_outbox(get_backlog, store),
-        audit=_describe_audit(observers_of(store), whole, totals.counts),
+        audit=_describe_audit(observers_of(store), whole, totals),
         processes=() if reading is None else tuple(reading.processes),
         foreign_metrics=0 if reading is None else reading.foreign,
         served_percent=store.served_percent,
@@ -308,30 +308,30 @@ def _add_own(
 
 def _describe_point(start: int, span: int, now: float, bucket: TimeBucket | None) -> Point:
     found = bucket or TimeBucket()
-    lookups = sum(found.counts[name] for name in metrics.LOOKUPS.values())
+    lookups = sum(found[name] for name in metrics.LOOKUPS.values())
     return Point(
         start=start,
         seconds=max(1.0, min(float(span), now - start)),
         lookups=lookups,
-        hits=lookups - found.counts[metrics.MISSES],
+        hits=lookups - found[metrics.MISSES],
         latency=found.histogram().describe(),
     )
 
 
-def _describe_audit(observers: Observers, whole: TimeBucket, ever: Counter[str]) -> AuditState:
+def _describe_audit(observers: Observers, whole: TimeBucket, ever: TimeBucket) -> AuditState:
     checked_ever, mismatched_ever = ever[metrics.AUDIT_CHECKED], ever[metrics.AUDIT_MISMATCHED]
     return AuditState(
         share=observers.audit.share,
-        checked=whole.counts[metrics.AUDIT_CHECKED],
-        mismatched=whole.counts[metrics.AUDIT_MISMATCHED],
-        explained=whole.counts[metrics.AUDIT_EXPLAINED],
-        undecided=whole.counts[metrics.AUDIT_UNDECIDED],
-        worst_age_seconds=whole.maxima[metrics.AUDIT_WORST_MS] / MILLISECONDS,
+        checked=whole[metrics.AUDIT_CHECKED],
+        mismatched=whole[metrics.AUDIT_MISMATCHED],
+        explained=whole[metrics.AUDIT_EXPLAINED],
+        undecided=whole[metrics.AUDIT_UNDECIDED],
+        worst_age_seconds=whole[metrics.AUDIT_WORST_MS] / MILLISECONDS,
         checked_ever=checked_ever,
         mismatched_ever=mismatched_ever,
         shadow_share=observers.shadow.share,
-        shadow_hits=whole.counts[metrics.SHADOW_HITS],
-        shadow_misses=whole.counts[metrics.SHADOW_MISSES],
+        shadow_hits=whole[metrics.SHADOW_HITS],
+        shadow_misses=whole[metrics.SHADOW_MISSES],
         consistency=bound_consistency(checked_ever, mismatched_ever),
     )
 

@@ -14,6 +14,7 @@ from tests.counting import CountCommands, counts
 from tests.steering import keep_redis_away
 from tests.usercache.conftest import MakeUser
 from tests.usercache.l1 import bring_l1
+from tests.usercache.observability.recorded import recorded
 from tests.users import User
 from tests.waiting import wait_until
 from usercache.events import L1
@@ -88,7 +89,7 @@ def compare(store: Store, unserved: Unserved) -> dict[str, int]:
 
 
 def verdicts(store: Store) -> dict[str, int]:
-    counted = observers_of(store).recorder.peek()
+    counted = recorded(observers_of(store).recorder)
     return {name: n for name, n in counted.items() if name.startswith(("audit_", "shadow_"))}
 
 

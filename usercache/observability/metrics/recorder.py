@@ -42,51 +42,42 @@ class Recorder(Observer):
         self._folding = threading.Lock()
         self._room = room
         self._noted: deque[tuple[str, float, Any]] = deque()
-        self._untimed = {result: itertools.count() for result in metrics.LOOKUPS}
-        self._untimed_seen = dict.fromkeys(metrics.LOOKUPS, 0)
         self._buckets: dict[int, TimeBucket] = {}
         self._numbers = itertools.count(1)
         self._batch: Batch | None = None
 
     def note_lookup(self, result: str, began: float, pk: Any) -> None:
         """Note a look-up that ends now; where there is no room for more, it is only counted."""
-        # Appending to a deque and advancing a count() are one step each, which no thread can split.
+        # Appending to a deque is one step, which no thread can split.
         noted = self._noted
         if len(noted) < self._room:
             noted.append((result, perf_counter() - began, pk))
         else:
-            next(self._untimed[result])
+            self.count(metrics.LOOKUPS[result])
+            self.count(metrics.UNTIMED)
 
     def count(self, name: str, by: int = 1) -> None:
-        """Add to one counter."""
+        """Add to one counter; of a maximum, keep the largest value."""
         with self._lock:
-            self._current_bucket().counts[name] += by
-
-    def note_maximum(self, name: str, value: int) -> None:
-        """Keep the largest of a metric's values."""
-        with self._lock:
-            self._current_bucket().maxima |= Counter({name: value})
+            self._current_bucket().note(name, by)
 
     def fold(self) -> None:
         """Add what was noted so far to this minute's bucket; ten thousand look-ups take 10 ms."""
         with self._folding:
-            self._fold()
-
-    def _fold(self) -> None:
-        folded, hits, durations = TimeBucket(), Counter[str](), defaultdict[str, list[float]](list)
-        for _ in range(len(self._noted)):
-            result, seconds, pk = self._noted.popleft()
-            durations[result].append(seconds)
-            if result != MISS and pk:
-                hits[str(pk)] += 1
-        for result, seconds_of_all in durations.items():
-            folded.counts[metrics.LOOKUPS[result]] += len(seconds_of_all)
-            folded.note_latencies(result, seconds_of_all)
-        folded.ranking.add(hits)
-        with self._lock:
-            self._take_untimed(folded)
+            folded, hits = TimeBucket(), Counter[str]()
+            durations = defaultdict[str, list[float]](list)
+            for _ in range(len(self._noted)):
+                result, seconds, pk = self._noted.popleft()
+                durations[result].append(seconds)
+                if result != MISS and pk:
+                    hits[str(pk)] += 1
+            for result, seconds_of_all in durations.items():
+                folded[metrics.LOOKUPS[result]] += len(seconds_of_all)
+                folded.note_latencies(result, seconds_of_all)
+            folded.ranking.add(hits)
             if not folded.is_empty:
-                self._current_bucket().add(folded)
+                with self._lock:
+                    self._current_bucket().add(folded)
 
     def next_batch(self) -> Batch | None:
         """Return what to send next, the same until it is acknowledged; None if there is nothing."""
@@ -108,23 +99,9 @@ class Recorder(Observer):
         """Return copies of what was counted here and is not known to have arrived, by its start."""
         self.fold()
         with self._lock:
-            found = {} if self._batch is None else {s: [b] for s, b in self._batch.buckets.items()}
-            for start, bucket in self._buckets.items():
-                found.setdefault(start, []).append(bucket)
-            return {start: add_up(buckets) for start, buckets in found.items()}
-
-    def peek(self) -> dict[str, int]:
-        """Return the counts that wait to be flushed, by name."""
-        return dict(add_up(self.read().values()).counts)
-
-    def _take_untimed(self, folded: TimeBucket) -> None:
-        for result, counter in self._untimed.items():
-            number = next(counter)  # how often it was advanced before, by us as well
-            untimed = number - self._untimed_seen[result]
-            self._untimed_seen[result] = number + 1
-            if untimed:
-                folded.counts[metrics.LOOKUPS[result]] += untimed
-                folded.counts[metrics.UNTIMED] += untimed
+            waiting = [self._buckets, self._batch.buckets if self._batch else {}]
+            starts = {start for buckets in waiting for start in buckets}
+            return {s: add_up(found[s] for found in waiting if s in found) for s in starts}
 
     def _current_bucket(self) -> TimeBucket:
         now = self._clock()

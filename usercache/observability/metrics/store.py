@@ -10,13 +10,6 @@ from usercache.backends.base import UnavailableError
 from usercache.backends.redis import RedisBackend
 from usercache.backends.resilient import ResilientBackend
 from usercache.observability import metrics
-from usercache.observability.metrics.keys import (
-    PROCESSES,
-    TOTALS,
-    bucket_key,
-    delivered_key,
-    ranking_key,
-)
 from usercache.observability.metrics.recorder import Batch
 from usercache.observability.metrics.state import (
     FORGOTTEN_AFTER_SECONDS,
@@ -28,6 +21,11 @@ from usercache.observability.metrics.state import (
 from usercache.observability.metrics.time_buckets import TimeBucket, is_foreign, start_of
 
 T = TypeVar("T")
+
+# One hash tag, so that one script can reach all of them in a cluster, too.
+_METRICS: Final = "usercache:{metrics}:"
+TOTALS: Final = _METRICS + "totals"
+PROCESSES: Final = _METRICS + "processes"
 
 SPANS: Final = (
     (metrics.MINUTE_SECONDS, metrics.MINUTES_KEPT_SECONDS),
@@ -62,15 +60,11 @@ end
 drop_foreign(KEYS[1], 'GET')
 local last = redis.call('GET', KEYS[1])
 if last and tonumber(last) and tonumber(last) >= tonumber(ARGV[1]) then return end
-local function add(key, bucket)
+local function add(key, fields)
   drop_foreign(key, 'HGET', '')
-  for name, count in pairs(bucket.counts) do
-    if not is_ours(redis.pcall('HINCRBY', key, name, count), count) then
-      redis.call('HSET', key, name, count)
-    end
-  end
-  for name, value in pairs(bucket.maxima) do
-    if not is_ours(redis.call('HGET', key, name), value) then
+  for name, value in pairs(fields) do
+    local largest = name:find('^max:') and redis.call('HGET', key, name)
+    if not is_ours(largest or redis.pcall('HINCRBY', key, name, value), value) then
       redis.call('HSET', key, name, value)
     end
   end
@@ -87,11 +81,11 @@ local function rank(key, hits, kept)
   end
 end
 for number, bucket in ipairs(cjson.decode(ARGV[5])) do
-  add(KEYS[2], bucket)
+  add(KEYS[2], bucket.fields)
   for span = 1, 2 do
     local at, seconds = 4 * number + 2 * span - 3, bucket.lives[span]
     if seconds > 0 then
-      add(KEYS[at], bucket)
+      add(KEYS[at], bucket.fields)
       redis.call('EXPIRE', KEYS[at], seconds)
       rank(KEYS[at + 1], bucket.hits, tonumber(ARGV[2 + span]))
       redis.call('EXPIRE', KEYS[at + 1], seconds)
@@ -229,8 +223,21 @@ def _format_batch(batch: Batch, now: float) -> tuple[list[str], list[Any]]:
             begin = start_of(start, span_seconds)
             keys += [bucket_key(begin, span_seconds), ranking_key(begin, span_seconds)]
             lives.append(int(begin + span_seconds + kept_seconds - now))
-        counts = dict(bucket.counts) | bucket.latencies
-        hits = bucket.ranking.at_least()
-        contents.append({"counts": counts, "maxima": bucket.maxima, "hits": hits, "lives": lives})
+        contents.append({"fields": bucket, "hits": bucket.ranking.at_least(), "lives": lives})
     payload = msgspec.json.encode(contents)
     return keys, [batch.number, metrics.HOURS_KEPT_SECONDS, *USERS_KEPT, payload]
+
+
+def bucket_key(start: int, span_seconds: int) -> str:
+    """Return the key of a minute's or an hour's metrics: `usercache:{metrics}:60:1763971200`."""
+    return f"{_METRICS}{span_seconds}:{start}"
+
+
+def ranking_key(start: int, span_seconds: int) -> str:
+    """Return the key of the users with the most hits in a minute or an hour."""
+    return f"{bucket_key(start, span_seconds)}:users"
+
+
+def delivered_key(process_token: str) -> str:
+    """Return the key of the number of a process's last batch of metrics."""
+    return f"{_METRICS}delivered:{process_token}"

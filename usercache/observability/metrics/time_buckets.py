@@ -3,8 +3,9 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
+from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
 from redis.exceptions import RedisError, ResponseError
@@ -21,11 +22,7 @@ LATENCIES: Final = {
 }
 """The counters of each result's latencies, by the number of the bound."""
 LATENCY_TOTALS: Final = {result: f"latency:{result}:us" for result in metrics.LOOKUPS}
-_BOUND_OF: Final = {
-    name: (result, number)
-    for result in metrics.LOOKUPS
-    for number, name in enumerate(LATENCIES[result])
-} | {name: (result, None) for result, name in LATENCY_TOTALS.items()}
+_LATENCY_NAMES: Final = frozenset((*chain(*LATENCIES.values()), *LATENCY_TOTALS.values()))
 _MICROSECONDS: Final = 1_000_000
 USERS_REMEMBERED: Final = 500
 LARGEST_COUNT: Final = 2**53  # up to here numbers are exact in Lua, in JSON and in Prometheus
@@ -54,11 +51,9 @@ class Histogram(NamedTuple):
     def describe(self) -> Latency:
         """Return the mean and the quantiles."""
         count = sum(self.counts)
-        if not count:
-            return dict.fromkeys(("mean", "p50", "p95", "p99"))
-        found: Latency = {"mean": self.total_seconds / count}
+        found: Latency = {"mean": self.total_seconds / count if count else None}
         found |= {f"p{part}": self.quantile(part / 100) for part in (50, 95, 99)}
-        return {n: None if s is None else round(s * MILLISECONDS, 4) for n, s in found.items()}
+        return {name: s and round(s * MILLISECONDS, 4) for name, s in found.items()}
 
 
 class Ranking:
@@ -93,13 +88,14 @@ class Ranking:
         return {user: count - self._unseen[user] for user, count in self._at_most.items()}
 
 
-class TimeBucket:
-    """Everything that was counted in a span of time, by the names that Redis has for it."""
+class TimeBucket(Counter[str]):
+    """Everything that was counted in a span of time, by the names of its fields in Redis.
+
+    A colon is in the names of latencies and of maxima, and in no other.
+    """
 
     def __init__(self) -> None:
-        self.counts = Counter[str]()
-        self.latencies = Counter[str]()
-        self.maxima = Counter[str]()
+        super().__init__()
         self.ranking = Ranking()
         self.foreign = 0
         """Fields that were read and skipped, since the cache never writes such."""
@@ -107,59 +103,59 @@ class TimeBucket:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing was counted, and nothing foreign read."""
-        return not (self.counts or self.latencies or self.maxima or self.foreign)
+        return not (self or self.foreign)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the fields without latencies and maxima."""
+        return {name: count for name, count in self.items() if ":" not in name}
+
+    def note(self, name: str, value: int) -> None:
+        """Add to a field; of a maximum, keep the largest value."""
+        is_maximum = name.startswith(metrics.MAXIMUM_PREFIX)
+        self[name] = max(self[name], value) if is_maximum else self[name] + value
 
     def note_latencies(self, result: str, seconds: Sequence[float]) -> None:
         """Add how long look-ups with this result took."""
         names = LATENCIES[result]
         last = len(names) - 1
-        self.latencies.update([names[min(bisect_left(BOUNDS, each), last)] for each in seconds])
-        self.latencies[LATENCY_TOTALS[result]] += round(sum(seconds) * _MICROSECONDS)
+        self.update([names[min(bisect_left(BOUNDS, each), last)] for each in seconds])
+        self[LATENCY_TOTALS[result]] += round(sum(seconds) * _MICROSECONDS)
 
     def add(self, other: "TimeBucket") -> None:
         """Add another bucket's metrics."""
-        self.counts.update(other.counts)
-        self.latencies.update(other.latencies)
-        self.maxima |= other.maxima
+        for name, value in other.items():
+            self.note(name, value)
         self.ranking.add(other.ranking.at_least())
         self.foreign += other.foreign
 
     def histogram(self, results: Collection[str] = tuple(metrics.LOOKUPS)) -> Histogram:
         """Return the latencies of look-ups with these results together."""
-        counts, total_us = [0] * len(BOUNDS), 0
-        for name, count in self.latencies.items():
-            result, number = _BOUND_OF[name]
-            if result in results and number is None:
-                total_us += count
-            elif result in results and number is not None:
-                counts[number] += count
+        by_bound = zip(*(LATENCIES[result] for result in results), strict=True)
+        counts = [sum(self.get(name, 0) for name in names) for names in by_bound]
+        total_us = sum(self[LATENCY_TOTALS[result]] for result in results)
         return Histogram(counts, total_us / _MICROSECONDS)
 
     def read(self, fields: Any, ranking: Any = ()) -> Self:
         """Add what Redis answered: the fields of a hash, the members of a sorted set."""
-        hits = dict[str, int]()
-        for answer in (fields, ranking):
-            self.foreign += is_foreign(answer)
-        for raw_name, raw_value in {} if is_foreign(fields) else fields.items():
-            name, value = parse_text(raw_name), parse_count(raw_value)
-            if name is None or value is None:
-                self.foreign += 1
-            elif name in _BOUND_OF:
-                self.latencies[name] += value
-            elif name.startswith(metrics.MAXIMUM_PREFIX):
-                self.maxima[name] = max(value, self.maxima[name])
-            elif ":" in name:
-                self.foreign += 1
+        for name, value in self._sift(fields):
+            if ":" not in name or name in _LATENCY_NAMES or name.startswith(metrics.MAXIMUM_PREFIX):
+                self.note(name, value)
             else:
-                self.counts[name] += value
-        for member, score in () if is_foreign(ranking) else ranking:
-            user, count = parse_text(member), parse_count(score)
-            if user is None or not count:
                 self.foreign += 1
-            else:
-                hits[user] = count
-        self.ranking.add(hits)
+        self.ranking.add(dict(self._sift(ranking, least=1)))
         return self
+
+    def _sift(self, answer: Any, least: int = 0) -> Iterator[tuple[str, int]]:
+        if is_foreign(answer):
+            self.foreign += 1
+            return
+        for raw_name, raw_value in answer.items() if isinstance(answer, dict) else answer:
+            name, value = parse_text(raw_name), parse_count(raw_value)
+            if name is None or value is None or value < least:
+                self.foreign += 1
+            else:
+                yield name, value
 
 
 def start_of(moment: float, span_seconds: int) -> int:

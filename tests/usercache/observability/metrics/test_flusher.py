@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.clocks import Clock
+from tests.usercache.observability.recorded import recorded
 from tests.waiting import wait_until
 from usercache.events import REDIS
 from usercache.observability.metrics.flusher import Flusher
@@ -60,7 +61,7 @@ def test_undelivered_batch_is_sent_again_before_what_came_since() -> None:
         (1, {"fills": 2}),
         (2, {"fills": 1}),
     ]
-    assert recorder.peek() == {}
+    assert recorded(recorder) == {}
 
 
 def test_state_is_told_when_it_changes_and_now_and_then() -> None:
@@ -88,4 +89,4 @@ def test_thread_folds_also_where_there_is_no_store() -> None:
     recorder.note_lookup(REDIS, 0.0, 7)
     wait_until(lambda: not recorder._noted, "the look-up is folded in")
     flusher.end()
-    assert recorder.peek() == {"hits_redis": 1}
+    assert recorded(recorder) == {"hits_redis": 1}

@@ -18,16 +18,16 @@ from redis import Redis
 
 from usercache.conf import conf
 from usercache.observability.metrics import AUDIT_WORST_MS, HOUR_SECONDS, MINUTE_SECONDS, MISSES
-from usercache.observability.metrics.keys import (
+from usercache.observability.metrics.recorder import Batch
+from usercache.observability.metrics.state import ProcessState
+from usercache.observability.metrics.store import (
     PROCESSES,
     TOTALS,
+    MetricsStore,
     bucket_key,
     delivered_key,
     ranking_key,
 )
-from usercache.observability.metrics.recorder import Batch
-from usercache.observability.metrics.state import ProcessState
-from usercache.observability.metrics.store import MetricsStore
 from usercache.observability.metrics.time_buckets import TimeBucket, start_of
 from usercache.observability.snapshot import take_snapshot
 from usercache.observability.status import Status
@@ -117,9 +117,9 @@ def deliver(number: int, now: float) -> bool:
     shared = get_store().redis
     assert shared is not None
     part = TimeBucket()
-    part.counts[MISSES] = 3
+    part[MISSES] = 3
     part.note_latencies("miss", [0.001])
-    part.maxima[AUDIT_WORST_MS] = 5
+    part[AUDIT_WORST_MS] = 5
     part.ranking.add({"42": 3})
     batch = Batch("token", number, {start_of(now, MINUTE_SECONDS): part})
     return MetricsStore(shared).flush(batch, STATE)
@@ -179,8 +179,8 @@ def test_field_that_is_no_number_is_skipped_counted_and_replaced(
     assert deliver(2, now)
     snapshot = take_snapshot(clock=lambda: now)
     assert snapshot.totals.foreign == 0
-    assert snapshot.totals.counts[MISSES] == (3 if name == b"misses" else 6)
-    assert snapshot.totals.maxima == {AUDIT_WORST_MS: 5}
+    assert snapshot.totals[MISSES] == (3 if name == b"misses" else 6)
+    assert snapshot.totals[AUDIT_WORST_MS] == 5
 
 
 @pytest.mark.parametrize("score", SCORES[:3])
@@ -215,5 +215,5 @@ def test_keys_of_another_type_give_way(redis_client: Redis, settings: Settings) 
     assert deliver(2, now)  # the processes' key had to be dropped first
     snapshot = take_snapshot(clock=lambda: now)
     assert snapshot.foreign_metrics == 0
-    assert snapshot.misses == snapshot.totals.counts[MISSES] == 6
+    assert snapshot.misses == snapshot.totals[MISSES] == 6
     assert [state.token for state in snapshot.processes] == [STATE.token]

@@ -1,6 +1,6 @@
 """The keys of the metrics are spelled as documented."""
 
-from usercache.observability.metrics.keys import bucket_key, delivered_key, ranking_key
+from usercache.observability.metrics.store import bucket_key, delivered_key, ranking_key
 
 
 def test_metrics_have_one_hash_tag() -> None:

@@ -8,6 +8,7 @@ from time import perf_counter
 import pytest
 
 from tests.clocks import Clock
+from tests.usercache.observability.recorded import recorded
 from usercache.events import MISS, REDIS
 from usercache.observability.metrics import HOUR_SECONDS, HOURS_KEPT_SECONDS, UNTIMED
 from usercache.observability.metrics.recorder import LARGEST_BATCH, Recorder
@@ -36,7 +37,7 @@ def test_threads_lose_no_count() -> None:
             pool.submit(count)
         for _ in range(20):
             pool.submit(recorder.fold)
-    assert recorder.peek() == {"fills": 8000, "hits_redis": 8000}
+    assert recorded(recorder) == {"fills": 8000, "hits_redis": 8000}
 
 
 def test_look_up_is_counted_with_its_latency_and_its_user() -> None:
@@ -60,9 +61,9 @@ def test_look_ups_beyond_the_room_are_counted_all_the_same() -> None:
     note(recorder, REDIS, 15)
     note(recorder, MISS, 3)
     for _ in range(2):
-        assert recorder.peek() == {"hits_redis": 15, "misses": 3, UNTIMED: 8}
+        assert recorded(recorder) == {"hits_redis": 15, "misses": 3, UNTIMED: 8}
     note(recorder, MISS, 11)
-    assert recorder.peek() == {"hits_redis": 15, "misses": 14, UNTIMED: 9}
+    assert recorded(recorder) == {"hits_redis": 15, "misses": 14, UNTIMED: 9}
 
 
 def test_batch_keeps_its_number_and_content_until_it_has_arrived() -> None:
@@ -74,7 +75,7 @@ def test_batch_keeps_its_number_and_content_until_it_has_arrived() -> None:
     recorder.count("fills")
     assert recorder.next_batch() is batch
     assert [part.counts for part in batch.buckets.values()] == [{"fills": 1}]
-    assert recorder.peek() == {"fills": 2}
+    assert recorded(recorder) == {"fills": 2}
     recorder.acknowledge(batch)
     following = recorder.next_batch()
     assert following is not None
@@ -94,8 +95,8 @@ def test_what_waits_for_days_is_bounded_and_complete() -> None:
         clock.now += 60
     waiting = recorder.read()
     assert len(waiting) <= 120 + HOURS_KEPT_SECONDS // HOUR_SECONDS + 1
-    assert waiting[0].counts["fills"] > 0
-    assert recorder.peek() == {"fills": minutes}
+    assert waiting[0]["fills"] > 0
+    assert recorded(recorder) == {"fills": minutes}
     batch = recorder.next_batch()
     assert batch is not None
     assert len(batch.buckets) == LARGEST_BATCH
@@ -116,7 +117,7 @@ def test_what_another_thread_is_folding_is_read_once_it_is_folded() -> None:
         patched.setattr(TimeBucket, "note_latencies", add_slowly)
         folding = pool.submit(recorder.fold)
         assert taken.wait(WAIT_SECONDS)
-        reading = pool.submit(recorder.peek)
+        reading = pool.submit(recorded, recorder)
         with pytest.raises(TimeoutError):
             reading.result(A_MOMENT_SECONDS)
         go_on.set()

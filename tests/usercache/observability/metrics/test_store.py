@@ -14,7 +14,6 @@ from usercache.observability.metrics import (
     MINUTE_SECONDS,
     MISSES,
 )
-from usercache.observability.metrics.keys import ranking_key
 from usercache.observability.metrics.recorder import Batch
 from usercache.observability.metrics.state import FORGOTTEN_AFTER_SECONDS, ProcessState
 from usercache.observability.metrics.store import (
@@ -23,6 +22,7 @@ from usercache.observability.metrics.store import (
     USERS_KEPT,
     MetricsStore,
     Reading,
+    ranking_key,
 )
 from usercache.observability.metrics.time_buckets import TimeBucket
 from usercache.runtime import get_store
@@ -49,9 +49,9 @@ def totals(clock: Clock, settings: Settings) -> MetricsStore:
 
 def make_bucket(misses: int, **hits: int) -> TimeBucket:
     part = TimeBucket()
-    part.counts[MISSES] = misses
+    part[MISSES] = misses
     part.note_latencies("miss", [0.25])
-    part.maxima[AUDIT_WORST_MS] = misses
+    part[AUDIT_WORST_MS] = misses
     part.ranking.add(hits)
     return part
 
@@ -78,12 +78,12 @@ def test_batch_that_is_sent_twice_counts_once(totals: MetricsStore) -> None:
     assert totals.flush(batch(2, {MINUTE: make_bucket(4, alice=1, bob=1)}))
     reading = read(totals)
     for found in (reading.buckets[MINUTE], read_hour(totals)):
-        assert found.counts[MISSES] == 7
-        assert found.maxima == {AUDIT_WORST_MS: 4}
+        assert found[MISSES] == 7
+        assert found[AUDIT_WORST_MS] == 4
         assert sum(found.histogram().counts) == 2
         assert found.histogram(["miss"]).total_seconds == pytest.approx(0.5)
         assert found.ranking.at_least() == {"alice": 3, "bob": 1}
-    assert reading.totals.counts[MISSES] == 7
+    assert reading.totals[MISSES] == 7
 
 
 def test_late_batch_counts_where_its_time_is_still_kept(totals: MetricsStore, clock: Clock) -> None:
@@ -91,10 +91,10 @@ def test_late_batch_counts_where_its_time_is_still_kept(totals: MetricsStore, cl
     clock.now += 3 * HOUR_SECONDS
     totals.flush(batch(1, {MINUTE: make_bucket(1)}))
     assert read(totals).buckets == {}
-    assert read_hour(totals).counts[MISSES] == 1
+    assert read_hour(totals)[MISSES] == 1
     totals.flush(batch(2, {0: make_bucket(1)}))
-    assert read_hour(totals).counts[MISSES] == 1
-    assert read(totals).totals.counts[MISSES] == 2
+    assert read_hour(totals)[MISSES] == 1
+    assert read(totals).totals[MISSES] == 2
 
 
 def test_finished_buckets_are_not_read_again(totals: MetricsStore, clock: Clock) -> None:
@@ -103,7 +103,7 @@ def test_finished_buckets_are_not_read_again(totals: MetricsStore, clock: Clock)
     for number, (seconds, expected) in enumerate(steps):
         clock.now += seconds
         totals.flush(batch(1 + number, {MINUTE: make_bucket(1)}))
-        assert read(totals).buckets[MINUTE].counts[MISSES] == expected
+        assert read(totals).buckets[MINUTE][MISSES] == expected
 
 
 def test_everything_but_the_totals_expires(totals: MetricsStore, redis_client: Redis) -> None:
