@@ -12,8 +12,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, and what the schema says of our serializers."""
-        from accounts import checks, deletion, search_index
+        from accounts import checks
+        from accounts.directory import search_index
         from accounts.schema import strictness  # noqa: F401  # it registers itself
+        from accounts.services import deletion
+        from accounts.views import converters  # noqa: F401  # likewise
 
         register(checks.check_refresh_grace, Tags.security)
         register(checks.check_limits, Tags.security)

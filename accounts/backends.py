@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
 from accounts.models import User
-from accounts.passwords import spellings
+from accounts.passwords.normal_form import spellings
 from usercache.permissions.backends import CachedPermissionsMixin
 
 

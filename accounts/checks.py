@@ -12,10 +12,10 @@ from django.db import connections, router
 from django.db.models import Q
 from rest_framework_simplejwt.settings import api_settings
 
-from accounts.limits import SCOPES
-from accounts.mailer import TOKEN
+from accounts.limits.rates import SCOPES
+from accounts.mail.mailer import TOKEN
 from accounts.models import User
-from accounts.password_validators import (
+from accounts.passwords.validators import (
     LeakedPasswordValidator,
     LengthValidator,
     OwnWordsValidator,

@@ -6,20 +6,27 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.password_validation import validate_password
 from django.db import models, transaction
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.fields import USERNAME_MAX_LENGTH, EmailField, Nfkc, PhoneField, UsernameField
-from accounts.managers import UserManager
-from accounts.passwords import normalise_password, spellings
-from accounts.visible_text import validate_visible, validate_visible_lines
+from accounts.columns.fields import (
+    SHA256_HEX_LENGTH,
+    USERNAME_MAX_LENGTH,
+    EmailField,
+    Nfkc,
+    PhoneField,
+    UsernameField,
+)
+from accounts.columns.visible_text import validate_visible, validate_visible_lines
+from accounts.passwords.normal_form import normalise_password, spellings
+from usercache.orm.querysets import CachedUserQuerySet
 
-SHA256_HEX_LENGTH = 64
 # Source: RFC 5321, section 4.5.3.1.3, less the brackets.
 EMAIL_MAX_LENGTH = 254
 # "+" and 15 digits. Source: ITU-T E.164.
@@ -29,6 +36,31 @@ LINE_MAX_LENGTH = 150
 BIO_MAX_LENGTH = 2000
 URL_MAX_LENGTH = 500
 USER_AGENT_MAX_LENGTH = 200
+
+CachedUserManager = BaseUserManager.from_queryset(CachedUserQuerySet)
+
+
+class UserManager(CachedUserManager["User"]):
+    """Create users with a hashed password; its bulk writes are announced to the cache."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Add a user; without a password they can't log in."""
+        user: User = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Add an admin with every permission, as `manage.py createsuperuser` does.
+
+        Raises: ValidationError on a weak password: that command asks about one that is typed, and
+        takes one of the environment as it is.
+        """
+        if password is not None:
+            validate_password(password, self.model(email=email, **fields))
+        return self.create_user(
+            email, password, **{"is_admin": True, "is_superuser": True, **fields}
+        )
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -219,7 +251,7 @@ class LoginSession(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions")
     # Of the token's id: read access to this table is not enough to refresh.
     token_hash = models.CharField(max_length=SHA256_HEX_LENGTH, unique=True)
-    # By the database's clock; see Note [Rotation is one UPDATE] in accounts/sessions.py.
+    # By the database's clock; see Note [Rotation is one UPDATE] in accounts/services/sessions.py.
     created_at = models.DateTimeField(default=timezone.now)
     rotated_at = models.DateTimeField()
     expires_at = models.DateTimeField()

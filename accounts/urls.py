@@ -1,14 +1,11 @@
 """The paths of this app, none of which ends in a slash."""
 
-from django.urls import path, register_converter
+from django.urls import path
 
 from accounts.api_keys.urls import urlpatterns as api_keys
-from accounts.converters import UserIdConverter
 from accounts.leaving.urls import urlpatterns as leaving
 from accounts.security_log.urls import urlpatterns as security_log
 from accounts.views import directory, profile, recovery, sessions
-
-register_converter(UserIdConverter, "user_id")
 
 urlpatterns = [
     path("auth/register", sessions.RegisterView.as_view(), name="register"),
@@ -33,5 +30,5 @@ urlpatterns = [
     *leaving,
     path("users", directory.DirectoryView.as_view(), name="users"),
     path("users/lookup", directory.LookupView.as_view(), name="lookup"),
-    path("users/<user_id:user_id>", directory.UserView.as_view(), name="user"),
+    path("users/<row_id:user_id>", directory.UserView.as_view(), name="user"),
 ]

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
 from accounts.errors import Busy, TooManyAttempts
-from accounts.limits import check_limit
+from accounts.limits.rates import check_limit
+from accounts.limits.workload import slow_work
 from accounts.models import User
-from accounts.workload import slow_work
 from hiremebahamas.errors import show_refusal
 
 

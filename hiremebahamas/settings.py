@@ -206,18 +206,18 @@ USERCACHE_ENDED_SESSIONS_FIELD = "ended_sessions"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.PasswordBackend"]
 PASSWORD_HASHERS = [
-    "accounts.hashers.Argon2PasswordHasher",
+    "accounts.passwords.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
     "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "accounts.password_validators.LengthValidator"},
+    {"NAME": "accounts.passwords.validators.LengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "accounts.password_validators.LeakedPasswordValidator"},
+    {"NAME": "accounts.passwords.validators.LeakedPasswordValidator"},
     {
-        "NAME": "accounts.password_validators.OwnWordsValidator",
+        "NAME": "accounts.passwords.validators.OwnWordsValidator",
         "OPTIONS": {
             "words": (
                 *("hiremebahamas", "hireme", "bahamas"),
@@ -326,7 +326,7 @@ SIMPLE_JWT = {
     # A token is made by one server's clock and read by another's.
     "LEEWAY": read_float("AUTH_CLOCK_LEEWAY_SECONDS", 10.0),
     "USER_ID_CLAIM": "user_id",
-    "AUTH_TOKEN_CLASSES": ("accounts.tokens.AccessToken",),
+    "AUTH_TOKEN_CLASSES": ("accounts.tokens.claims.AccessToken",),
     # It would need the password hash in the cache; token_version does the same without.
     "CHECK_REVOKE_TOKEN": False,
 }
@@ -336,7 +336,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hiremebahamas.negotiation.ContentNegotiation",
     "DEFAULT_RENDERER_CLASSES": ["hiremebahamas.rendering.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["accounts.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.views.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "hiremebahamas.schema.Schema",
     "NUM_PROXIES": NUM_PROXIES,
     "EXCEPTION_HANDLER": "hiremebahamas.errors.handle_exception",

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import make_password
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.tokens import AccessToken
+from accounts.tokens.claims import AccessToken
 
 PASSWORD = "Conch-Salad-1973"
 NEW_PASSWORD = "Guava-Duff-2042"

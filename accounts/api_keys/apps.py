@@ -18,7 +18,7 @@ class ApiKeysConfig(AppConfig):
         from accounts.api_keys import checks, schema
         from accounts.api_keys.serializers import KeySerializer
         from accounts.api_keys.services import list_all_keys
-        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
+        from accounts.hooks import EXPORT_SECTIONS, Section
 
         register(checks.check_lifetime, Tags.security)
         keys = partial(KeySerializer, many=True)

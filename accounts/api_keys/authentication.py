@@ -11,7 +11,7 @@ from accounts.api_keys.known import KNOWN, Key
 from accounts.api_keys.models import Scope
 from accounts.api_keys.services import load_key, note_use
 from accounts.errors import InvalidApiKey, OutOfScope
-from accounts.limits import check_limit
+from accounts.limits.rates import check_limit
 from accounts.models import User
 from usercache.users import get_user_by_id
 

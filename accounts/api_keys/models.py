@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from accounts.models import SHA256_HEX_LENGTH
+from accounts.columns.fields import SHA256_HEX_LENGTH
 
 ID_LENGTH = 16
 NAME_MAX_LENGTH = 100

@@ -6,9 +6,9 @@ from django.conf import settings
 from rest_framework import serializers
 
 from accounts.api_keys.models import NAME_MAX_LENGTH, ApiKey, Scope
-from accounts.serializers import FactorCodeField, ProofField
-from accounts.strict import StrictSerializer
-from accounts.visible_text import validate_visible
+from accounts.columns.visible_text import validate_visible
+from accounts.serializers.requests import FactorCodeField, ProofField
+from accounts.serializers.strict import StrictSerializer
 
 DEFAULT_DAYS: Final = 90
 

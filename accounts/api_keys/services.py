@@ -16,13 +16,13 @@ from django.utils import timezone
 from accounts.api_keys.keys import hash_key, make_key, read_id
 from accounts.api_keys.known import KNOWN, REREAD_SECONDS, Key, KnownKey
 from accounts.api_keys.models import ApiKey
-from accounts.background import BackgroundTasks
+from accounts.limits.background import BackgroundTasks
+from accounts.mail.notices import KEY_CREATED, KEY_REVOKED, notify
 from accounts.models import User
-from accounts.notices import KEY_CREATED, KEY_REVOKED, notify
-from accounts.proof import check_code, check_proof
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import load_active_user
+from accounts.services.account import load_active_user
+from accounts.services.proof import check_code, check_proof
 
 MAX_KEYS: Final = 20
 """Of one user. Their ids are in each cached record: 340 bytes."""

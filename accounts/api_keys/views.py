@@ -9,9 +9,9 @@ from rest_framework.views import APIView
 from accounts.api_keys import schema
 from accounts.api_keys.serializers import KeyListSerializer, KeyRequestSerializer, KeySerializer
 from accounts.api_keys.services import create_key, list_keys, revoke_key
-from accounts.limits import check_limit, make_code_counter
-from accounts.viewer import get_session_id, get_viewer
-from accounts.workload import slow_work
+from accounts.limits.rates import check_limit, make_code_counter
+from accounts.limits.workload import slow_work
+from accounts.tokens.viewer import get_session_id, get_viewer
 
 
 class KeysView(APIView):

@@ -11,16 +11,16 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts import mailer
-from accounts.administration import activate_user, deactivate_user
-from accounts.mail_tokens import ReopenTokens, make_reopen_token, read_token, refuse_token
+from accounts.mail import mailer
+from accounts.mail.notices import ACCOUNT_CLOSED, ACCOUNT_ERASED, ACCOUNT_REOPENED, notify
+from accounts.mail.tokens import ReopenTokens, make_reopen_token, read_token, refuse_token
 from accounts.models import User
-from accounts.notices import ACCOUNT_CLOSED, ACCOUNT_ERASED, ACCOUNT_REOPENED, notify
-from accounts.proof import check_code
-from accounts.recovery import verify_email_of
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import load_active_user
+from accounts.services.account import load_active_user
+from accounts.services.administration import activate_user, deactivate_user
+from accounts.services.proof import check_code
+from accounts.services.recovery import verify_email_of
 
 BATCH: Final = 100
 PRIVILEGED: Final = Q(is_admin=True) | Q(is_superuser=True)

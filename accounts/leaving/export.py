@@ -5,9 +5,9 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.errors import AccountGone
-from accounts.leaving_hooks import EXPORT_SECTIONS
+from accounts.hooks import EXPORT_SECTIONS
 from accounts.models import User
-from accounts.sessions import list_sessions
+from accounts.services.sessions import list_sessions
 
 
 def export_account(*, user_id: int) -> dict[str, Any]:

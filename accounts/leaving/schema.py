@@ -3,19 +3,19 @@
 from functools import partial
 from typing import Any, Final
 
+from accounts.hooks import EXPORT_SECTIONS
 from accounts.leaving.serializers import (
     AccountClosingSerializer,
     ExportSerializer,
     OwnPasswordSerializer,
 )
-from accounts.leaving_hooks import EXPORT_SECTIONS
-from accounts.mail_tokens import INVALID
-from accounts.representations import DetailSerializer
+from accounts.mail.tokens import INVALID
 from accounts.schema.operations import Answer, Body, operation
 from accounts.schema.people import EMAIL, MAIL_TOKEN, PASSWORD, SESSION, USER
 from accounts.schema.recovery import MAILED
 from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
-from accounts.serializers import EmailSerializer, MailTokenSerializer
+from accounts.serializers.requests import EmailSerializer, MailTokenSerializer
+from accounts.serializers.responses import DetailSerializer
 
 TAG: Final = "Leaving"
 REOPENED: Final = "The account is open again. Log in as before."

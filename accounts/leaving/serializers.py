@@ -4,10 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.leaving_hooks import EXPORT_SECTIONS
-from accounts.representations import SessionSerializer, UserSerializer
-from accounts.serializers import FactorCodeField, ProofField
-from accounts.strict import StrictSerializer
+from accounts.hooks import EXPORT_SECTIONS
+from accounts.serializers.requests import FactorCodeField, ProofField
+from accounts.serializers.responses import SessionSerializer, UserSerializer
+from accounts.serializers.strict import StrictSerializer
 
 
 class OwnPasswordSerializer(StrictSerializer):

@@ -20,14 +20,14 @@ from accounts.leaving.serializers import (
     ExportSerializer,
     OwnPasswordSerializer,
 )
-from accounts.limits import check_limit, check_mail_limit, make_code_counter
+from accounts.limits.rates import check_limit, check_mail_limit, make_code_counter
+from accounts.limits.workload import slow_work
 from accounts.schema.recovery import ASKED
-from accounts.serializers import EmailSerializer, MailTokenSerializer
-from accounts.tokens import SESSION_CLAIM
-from accounts.viewer import get_viewer
+from accounts.serializers.requests import EmailSerializer, MailTokenSerializer
+from accounts.tokens.claims import SESSION_CLAIM
+from accounts.tokens.viewer import get_viewer
 from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView
-from accounts.workload import slow_work
 
 
 class ExportView(APIView):

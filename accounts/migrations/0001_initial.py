@@ -6,7 +6,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.fields
+import accounts.columns.fields
 
 
 class Migration(migrations.Migration):
@@ -39,10 +39,10 @@ class Migration(migrations.Migration):
                         verbose_name="superuser status",
                     ),
                 ),
-                ("email", accounts.fields.EmailField(max_length=254, unique=True)),
+                ("email", accounts.columns.fields.EmailField(max_length=254, unique=True)),
                 (
                     "username",
-                    accounts.fields.UsernameField(
+                    accounts.columns.fields.UsernameField(
                         blank=True, max_length=30, null=True, unique=True
                     ),
                 ),
@@ -50,7 +50,9 @@ class Migration(migrations.Migration):
                 ("last_name", models.CharField(max_length=100)),
                 (
                     "phone",
-                    accounts.fields.PhoneField(blank=True, max_length=16, null=True, unique=True),
+                    accounts.columns.fields.PhoneField(
+                        blank=True, max_length=16, null=True, unique=True
+                    ),
                 ),
                 ("bio", models.TextField(blank=True, max_length=2000)),
                 ("avatar_url", models.CharField(blank=True, max_length=500)),

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import accounts.fields
+import accounts.columns.fields
 
 
 class Migration(migrations.Migration):
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="user",
             constraint=models.CheckConstraint(
-                condition=models.Q(("email", accounts.fields.Nfkc("email"))),
+                condition=models.Q(("email", accounts.columns.fields.Nfkc("email"))),
                 name="users_email_is_normalised",
             ),
         ),

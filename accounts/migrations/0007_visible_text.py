@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import accounts.visible_text
+import accounts.columns.visible_text
 
 
 class Migration(migrations.Migration):
@@ -17,35 +17,39 @@ class Migration(migrations.Migration):
             field=models.TextField(
                 blank=True,
                 max_length=2000,
-                validators=[accounts.visible_text.validate_visible_lines],
+                validators=[accounts.columns.visible_text.validate_visible_lines],
             ),
         ),
         migrations.AlterField(
             model_name="user",
             name="first_name",
             field=models.CharField(
-                max_length=100, validators=[accounts.visible_text.validate_visible]
+                max_length=100, validators=[accounts.columns.visible_text.validate_visible]
             ),
         ),
         migrations.AlterField(
             model_name="user",
             name="last_name",
             field=models.CharField(
-                max_length=100, validators=[accounts.visible_text.validate_visible]
+                max_length=100, validators=[accounts.columns.visible_text.validate_visible]
             ),
         ),
         migrations.AlterField(
             model_name="user",
             name="location",
             field=models.CharField(
-                blank=True, max_length=150, validators=[accounts.visible_text.validate_visible]
+                blank=True,
+                max_length=150,
+                validators=[accounts.columns.visible_text.validate_visible],
             ),
         ),
         migrations.AlterField(
             model_name="user",
             name="occupation",
             field=models.CharField(
-                blank=True, max_length=150, validators=[accounts.visible_text.validate_visible]
+                blank=True,
+                max_length=150,
+                validators=[accounts.columns.visible_text.validate_visible],
             ),
         ),
     ]

@@ -14,8 +14,7 @@ class OpenIDConnectConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the check, the export, and that users without a password may ask for one."""
-        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
-        from accounts.login_steps import OTHER_LOGINS
+        from accounts.hooks import EXPORT_SECTIONS, OTHER_LOGINS, Section
         from accounts.openid_connect import checks
         from accounts.openid_connect.schema import IDENTITY
         from accounts.openid_connect.serializers import IdentitySerializer

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ValidationError
 
+from accounts.columns.visible_text import validate_visible
 from accounts.openid_connect.client_secrets import sign_secret
 from accounts.openid_connect.models import ISSUER_MAX_LENGTH
 from accounts.openid_connect.providers import (
@@ -18,7 +19,6 @@ from accounts.openid_connect.providers import (
     is_safe_url,
     list_providers,
 )
-from accounts.visible_text import validate_visible
 
 TITLE_MAX_LENGTH: Final = 50
 

@@ -8,10 +8,10 @@ import jwt
 from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
+from accounts.columns.visible_text import validate_visible
 from accounts.models import NAME_MAX_LENGTH, User
 from accounts.openid_connect.models import SUBJECT_MAX_LENGTH
 from accounts.openid_connect.providers import Provider
-from accounts.visible_text import validate_visible
 
 ALGORITHMS: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")

@@ -5,7 +5,8 @@ from typing import Final
 from django.conf import settings
 from django.db import models
 
-SHA256_HEX_LENGTH: Final = 64
+from accounts.columns.fields import SHA256_HEX_LENGTH
+
 ISSUER_MAX_LENGTH: Final = 255
 # Source: OpenID Connect Core 1.0, section 2, "sub".
 SUBJECT_MAX_LENGTH: Final = 255

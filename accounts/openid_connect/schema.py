@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from accounts.converters import UserIdConverter
+from accounts.columns.fields import LARGEST_INTEGER
 from accounts.errors import (
     AccountGone,
     Busy,
@@ -35,7 +35,6 @@ from accounts.openid_connect.serializers import (
     ProviderListSerializer,
     UnlinkingSerializer,
 )
-from accounts.representations import LoginSerializer, UnfinishedLoginSerializer
 from accounts.schema.operations import Answer, Body, Parameters, operation
 from accounts.schema.people import CHALLENGE, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
@@ -48,6 +47,7 @@ from accounts.schema.refusals import (
     from_error,
     refuse,
 )
+from accounts.serializers.responses import LoginSerializer, UnfinishedLoginSerializer
 
 TAG: Final = "Providers"
 open_operation: Final = partial(operation, is_open=True)
@@ -69,7 +69,7 @@ IDENTITY: Final[dict[str, Any]] = {
 }
 IDENTITY_ID: Final = OpenApiParameter(
     "identity_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
     OpenApiParameter.PATH,
     description="The identity's id.",
     examples=[OpenApiExample("Grace", 3)],

@@ -6,9 +6,9 @@ from rest_framework import serializers
 
 from accounts.openid_connect.models import Identity
 from accounts.openid_connect.providers import find_provider, list_providers
-from accounts.serializers import ProofField
-from accounts.shared_fields import SharedFields
-from accounts.strict import ModelText, StrictSerializer
+from accounts.serializers.requests import ProofField
+from accounts.serializers.shared_fields import SharedFields
+from accounts.serializers.strict import ModelText, StrictSerializer
 
 NAME_MAX_LENGTH: Final = 30
 URL_MAX_LENGTH: Final = 500

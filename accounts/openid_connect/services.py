@@ -13,11 +13,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.devices import UNKNOWN_DEVICE, Device
+from accounts.clients.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import AccountGone
-from accounts.identifiers import save_with_free_identifiers
+from accounts.mail.notices import IDENTITY_LINKED, IDENTITY_UNLINKED, UNLINK, notify
 from accounts.models import User
-from accounts.notices import IDENTITY_LINKED, IDENTITY_UNLINKED, UNLINK, notify
 from accounts.openid_connect.documents import DOCUMENTS
 from accounts.openid_connect.errors import (
     AccountExists,
@@ -33,11 +32,12 @@ from accounts.openid_connect.id_tokens import Claims
 from accounts.openid_connect.models import Identity
 from accounts.openid_connect.protocol import make_authorization_url, redeem_code
 from accounts.openid_connect.providers import Provider, find_provider, list_providers
-from accounts.proof import check_proof
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import admit_after_steps, load_active_user
-from accounts.tokens import TokenPair
+from accounts.services.account import admit_after_steps, load_active_user
+from accounts.services.identifiers import save_with_free_identifiers
+from accounts.services.proof import check_proof
+from accounts.tokens.claims import TokenPair
 
 
 class Begun(NamedTuple):

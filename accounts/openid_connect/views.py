@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.devices import get_device
-from accounts.limits import check_limit
+from accounts.clients.devices import get_device
+from accounts.limits.rates import check_limit
+from accounts.limits.workload import slow_work
 from accounts.openid_connect import schema
 from accounts.openid_connect.providers import FORM_POST, find_provider, list_providers
 from accounts.openid_connect.serializers import (
@@ -34,10 +35,9 @@ from accounts.openid_connect.services import (
     list_identities,
     unlink,
 )
-from accounts.viewer import get_session_id, get_viewer
+from accounts.tokens.viewer import get_session_id, get_viewer
 from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView, describe_login
-from accounts.workload import slow_work
 
 LIMIT = "provider"
 """The action of AUTH_LIMITS that requests count as which lead to a provider."""

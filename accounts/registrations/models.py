@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from accounts.fields import EmailField
-from accounts.models import EMAIL_MAX_LENGTH, SHA256_HEX_LENGTH
+from accounts.columns.fields import SHA256_HEX_LENGTH, EmailField
+from accounts.models import EMAIL_MAX_LENGTH
 
 HASH_MAX_LENGTH = 128
 """As in Django's users."""

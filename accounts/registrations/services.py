@@ -11,18 +11,18 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
-from accounts import mailer
-from accounts.identifiers import (
-    check_identifiers_free,
-    check_username_allowed,
-    save_with_free_identifiers,
-)
-from accounts.mail_tokens import refuse_token
+from accounts.mail import mailer
+from accounts.mail.tokens import refuse_token
 from accounts.models import User
 from accounts.registrations.models import PendingRegistration
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.tokens import hash_token_id
+from accounts.services.identifiers import (
+    check_identifiers_free,
+    check_username_allowed,
+    save_with_free_identifiers,
+)
+from accounts.tokens.claims import hash_token_id
 
 PREFIX: Final = "new-"
 """No other token that is sent by mail begins with it."""

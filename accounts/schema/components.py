@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from accounts.representations import (
+from accounts.serializers.responses import (
     ContactProfileSerializer,
     ErrorSerializer,
     PublicProfileSerializer,

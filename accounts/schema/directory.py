@@ -5,19 +5,19 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from accounts.converters import UserIdConverter
-from accounts.representations import ProfilePageSerializer
+from accounts.columns.fields import LARGEST_INTEGER
 from accounts.schema.components import ProfileSerializer
 from accounts.schema.operations import Answer, Parameters, operation
 from accounts.schema.people import CONTACT_PROFILE, PUBLIC_PROFILE
 from accounts.schema.refusals import BUSY, NO_SUCH_USER, NOT_FOR_EVERYBODY, TOO_MANY_ATTEMPTS
-from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
+from accounts.serializers.requests import DirectoryQuerySerializer, LookupQuerySerializer
+from accounts.serializers.responses import ProfilePageSerializer
 
 TAG: Final = "Directory"
 keyed_operation: Final = partial(operation, takes_keys=True)
 USER_ID: Final = OpenApiParameter(
     "user_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
     OpenApiParameter.PATH,
     description="The user's id.",
     examples=[OpenApiExample("Grace", 7)],

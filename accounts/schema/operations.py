@@ -10,8 +10,6 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
-from accounts.refresh_cookies import HEADER
-from accounts.representations import TokenPairSerializer
 from accounts.schema.refusals import (
     NOT_ACCEPTABLE,
     TOO_LARGE,
@@ -24,6 +22,8 @@ from accounts.schema.refusals import (
     refuse_fields,
     refuse_media_type,
 )
+from accounts.serializers.responses import TokenPairSerializer
+from accounts.tokens.refresh_cookies import HEADER
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from accounts.representations import ContactProfileSerializer, PublicProfileSerializer
+from accounts.serializers.responses import ContactProfileSerializer, PublicProfileSerializer
 
 EMAIL: Final = "grace@example.com"
 PASSWORD: Final = "conch-salad-at-noon"  # noqa: S105  # made up

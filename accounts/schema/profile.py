@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Final
 
-from accounts.representations import AvatarSerializer, TokenPairSerializer, UserSerializer
 from accounts.schema.operations import FORM, Answer, Body, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
@@ -13,11 +12,12 @@ from accounts.schema.refusals import (
     OUT_OF_SCOPE,
     TOO_MANY_ATTEMPTS,
 )
-from accounts.serializers import (
+from accounts.serializers.requests import (
     AvatarUploadSerializer,
     PasswordChangeSerializer,
     ProfileChangesSerializer,
 )
+from accounts.serializers.responses import AvatarSerializer, TokenPairSerializer, UserSerializer
 
 TAG: Final = "Account"
 keyed_operation: Final = partial(operation, takes_keys=True)

@@ -3,17 +3,17 @@
 from functools import partial
 from typing import Final
 
-from accounts.mail_tokens import INVALID
-from accounts.representations import DetailSerializer
+from accounts.mail.tokens import INVALID
 from accounts.schema.operations import Answer, Body, operation
 from accounts.schema.people import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
-from accounts.serializers import (
+from accounts.serializers.requests import (
     ConfirmationSerializer,
     EmailChangeSerializer,
     EmailSerializer,
     PasswordResetSerializer,
 )
+from accounts.serializers.responses import DetailSerializer
 
 TAG: Final = "Recovery"
 ASKED: Final = "If this can be done, a message is on its way."

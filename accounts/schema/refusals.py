@@ -27,9 +27,9 @@ from accounts.errors import (
     TokenReused,
     TooManyAttempts,
 )
-from accounts.representations import ErrorSerializer, UnfinishedLoginSerializer
 from accounts.schema.components import BAD_REQUEST
 from accounts.schema.people import CHALLENGE
+from accounts.serializers.responses import ErrorSerializer, UnfinishedLoginSerializer
 
 Responses = dict[int, OpenApiResponse]
 

@@ -5,15 +5,6 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from accounts.refresh_cookies import NAME, SECURE_PREFIX
-from accounts.representations import (
-    AccessTokenSerializer,
-    DetailSerializer,
-    LoginSerializer,
-    SessionListSerializer,
-    TokenPairSerializer,
-    VerificationSerializer,
-)
 from accounts.schema.operations import COOKIE_HEADER, Answer, Body, Parameters, operation
 from accounts.schema.people import (
     EMAIL,
@@ -33,11 +24,20 @@ from accounts.schema.refusals import (
     NOT_LOGGED_IN,
     TOO_MANY_ATTEMPTS,
 )
-from accounts.serializers import (
+from accounts.serializers.requests import (
     CredentialsSerializer,
     RefreshTokenSerializer,
     RegistrationSerializer,
 )
+from accounts.serializers.responses import (
+    AccessTokenSerializer,
+    DetailSerializer,
+    LoginSerializer,
+    SessionListSerializer,
+    TokenPairSerializer,
+    VerificationSerializer,
+)
+from accounts.tokens.refresh_cookies import NAME, SECURE_PREFIX
 
 TAG: Final = "Sessions"
 OLD_TOKEN: Final = Body(

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
-from accounts.fields import USERNAME_MAX_LENGTH, USERNAME_MIN_LENGTH
-from accounts.strict import ModelText
+from accounts.columns.fields import USERNAME_MAX_LENGTH, USERNAME_MIN_LENGTH
+from accounts.serializers.strict import ModelText
 
 CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
     "email": {"format": "email"},
@@ -17,7 +17,7 @@ CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
 class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
     """Describe that unknown fields are refused, and the validation of the others."""
 
-    target_class = "accounts.strict.StrictSerializer"
+    target_class = "accounts.serializers.strict.StrictSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
 from accounts.errors import SecondFactorRequired
-from accounts.limits import check_limit
+from accounts.limits.rates import check_limit
 from accounts.second_factor.codes import use_code
 from accounts.second_factor.serializers import CODE_MAX_LENGTH
 from accounts.second_factor.services import LIMIT, WRONG_CODE, has_factor, is_required

@@ -12,9 +12,7 @@ class SecondFactorConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, and ask for the factor at each log-in, and with each proof."""
-        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
-        from accounts.login_steps import LOGIN_STEPS
-        from accounts.proof import CODE_CHECKS
+        from accounts.hooks import CODE_CHECKS, EXPORT_SECTIONS, LOGIN_STEPS, Section
         from accounts.second_factor import checks
         from accounts.second_factor.schema import FACTORS
         from accounts.second_factor.serializers import FactorsSerializer

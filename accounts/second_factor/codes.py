@@ -12,8 +12,8 @@ from typing import Final
 import pyotp
 from django.db.models.functions import Now
 
+from accounts.mail.notices import RECOVERY_CODE_USED, notify
 from accounts.models import User
-from accounts.notices import RECOVERY_CODE_USED, notify
 from accounts.second_factor.encryption import UndecipherableError, decrypt
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.security_log.models import Event

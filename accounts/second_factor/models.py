@@ -3,9 +3,9 @@
 from django.conf import settings
 from django.db import models
 
-from accounts.visible_text import validate_visible
+from accounts.columns.fields import SHA256_HEX_LENGTH
+from accounts.columns.visible_text import validate_visible
 
-SHA256_HEX_LENGTH = 64
 PASSKEY_NAME_MAX_LENGTH = 100
 # 1023 bytes in base64. Source: WebAuthn, section 4, "Credential ID".
 CREDENTIAL_ID_MAX_LENGTH = 1364

@@ -5,8 +5,7 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from accounts.converters import UserIdConverter
-from accounts.representations import LoginSerializer
+from accounts.columns.fields import LARGEST_INTEGER
 from accounts.schema.operations import Answer, Body, Parameters, operation
 from accounts.schema.people import CHALLENGE, EMAIL, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS, Refusal, from_error, refuse
@@ -35,6 +34,7 @@ from accounts.second_factor.serializers import (
     SetUpSerializer,
 )
 from accounts.second_factor.services import WRONG_CODE
+from accounts.serializers.responses import LoginSerializer
 
 TAG: Final = "Second factor"
 CODE: Final = "492039"
@@ -86,7 +86,7 @@ REQUEST: Final = {
 }
 PASSKEY_ID: Final = OpenApiParameter(
     "passkey_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": UserIdConverter.max_value},
+    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
     OpenApiParameter.PATH,
     description="The passkey's id.",
     examples=[OpenApiExample("Grace", 3)],

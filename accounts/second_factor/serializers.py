@@ -6,17 +6,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.representations import LoginSerializer
+from accounts.columns.visible_text import validate_visible
 from accounts.second_factor.models import PASSKEY_NAME_MAX_LENGTH, Passkey
 from accounts.second_factor.passkeys import (
     BadCredentialError,
     parse_authentication,
     parse_registration,
 )
-from accounts.serializers import ProofField
-from accounts.shared_fields import SharedFields
-from accounts.strict import StrictSerializer
-from accounts.visible_text import validate_visible
+from accounts.serializers.requests import ProofField
+from accounts.serializers.responses import LoginSerializer
+from accounts.serializers.shared_fields import SharedFields
+from accounts.serializers.strict import StrictSerializer
 
 # A recovery code with every hyphen and some spaces.
 CODE_MAX_LENGTH = 32

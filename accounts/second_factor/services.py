@@ -14,10 +14,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from fido2.webauthn import AuthenticationResponse, RegistrationResponse
 
-from accounts.devices import UNKNOWN_DEVICE, Device
+from accounts.clients.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import AccountGone, SecondFactorRequired, SecondFactorSetUpRequired
-from accounts.models import User
-from accounts.notices import (
+from accounts.mail.notices import (
     PASSKEY_ADDED,
     PASSKEY_REMOVED,
     RECOVERY_CODES_REPLACED,
@@ -25,6 +24,7 @@ from accounts.notices import (
     SECOND_FACTOR_ON,
     notify,
 )
+from accounts.models import User
 from accounts.second_factor.challenges import (
     Challenge,
     check_state,
@@ -56,8 +56,8 @@ from accounts.second_factor.passkeys import (
 )
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import admit, load_active_user
-from accounts.tokens import TokenPair
+from accounts.services.account import admit, load_active_user
+from accounts.tokens.claims import TokenPair
 
 SET_UP_LIFETIME: Final = timedelta(minutes=15)
 """From the secret to its first code."""

@@ -1,12 +1,8 @@
 """The paths of this app."""
 
-from django.urls import path, register_converter
+from django.urls import path
 
-from accounts.converters import UserIdConverter
 from accounts.second_factor import views
-
-# By a name of its own: accounts.urls may not be imported yet.
-register_converter(UserIdConverter, "passkey_id")
 
 urlpatterns = [
     path("auth/login/second-factor", views.LoginStepView.as_view(), name="finish-login"),
@@ -29,7 +25,7 @@ urlpatterns = [
     ),
     path("auth/second-factor/passkeys", views.PasskeysView.as_view(), name="passkeys"),
     path(
-        "auth/second-factor/passkeys/<passkey_id:passkey_id>",
+        "auth/second-factor/passkeys/<row_id:passkey_id>",
         views.PasskeyView.as_view(),
         name="passkey",
     ),

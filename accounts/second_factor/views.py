@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.devices import get_device
-from accounts.limits import check_limit
+from accounts.clients.devices import get_device
+from accounts.limits.rates import check_limit
 from accounts.second_factor import schema
 from accounts.second_factor.challenges import read_challenge
 from accounts.second_factor.errors import ChallengeNotValid
@@ -37,7 +37,7 @@ from accounts.second_factor.services import (
     renew_recovery_codes,
     turn_off,
 )
-from accounts.viewer import get_viewer
+from accounts.tokens.viewer import get_viewer
 from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView, describe_login
 

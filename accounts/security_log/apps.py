@@ -13,7 +13,7 @@ class SecurityLogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the check and the section of an export; listen to what is to be recorded."""
-        from accounts.leaving_hooks import EXPORT_SECTIONS, Section
+        from accounts.hooks import EXPORT_SECTIONS, Section
         from accounts.security_log import checks, origin, receivers, schema
         from accounts.security_log.pages import read_for_export
         from accounts.security_log.serializers import EventPageSerializer

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from django.core.signals import request_started
 from django.http import HttpRequest, HttpResponse
 
-from accounts.devices import UNKNOWN_DEVICE, Device, get_device
+from accounts.clients.devices import UNKNOWN_DEVICE, Device, get_device
 
 _REQUEST: Final = ContextVar[HttpRequest | Mapping[str, Any] | None]("request", default=None)
 """Of the thread's last request, what NAMES picks; on the admin site, the request itself."""

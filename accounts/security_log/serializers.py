@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
+from accounts.columns.fields import LARGEST_INTEGER
 from accounts.security_log.models import SecurityEvent
-from accounts.strict import QuerySerializer
-from accounts.tokens import LARGEST_INTEGER
+from accounts.serializers.strict import QuerySerializer
 
 PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100

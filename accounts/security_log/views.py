@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 from accounts.security_log import schema
 from accounts.security_log.pages import read_page
 from accounts.security_log.serializers import EventPageSerializer, EventQuerySerializer
-from accounts.viewer import get_viewer
+from accounts.tokens.viewer import get_viewer
 
 
 class EventsView(APIView):

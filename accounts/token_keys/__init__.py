@@ -14,7 +14,7 @@ by every view, by ForwardAuth, and by the verified tokens that `usercache.auth` 
 is among what these depend on, so that a token of a key that is gone is verified again, and refused.
 
 What depends on a key besides signatures would break with its rotation. So the successor of a
-refresh token is derived with SECRET_KEY (`accounts/tokens.py`): two tabs whose refreshes meet
-servers that sign with different keys get the same one. Tokens from messages and challenges of a
-second factor are signed with SECRET_KEY, too.
+refresh token is derived with SECRET_KEY (`accounts/tokens/claims.py`): two tabs whose refreshes
+meet servers that sign with different keys get the same one. Tokens from messages and challenges of
+a second factor are signed with SECRET_KEY, too.
 """

@@ -1,1 +1,1 @@
-"""HTTP in and out; what happens in between is in services, sessions and directory."""
+"""HTTP in and out; what happens in between is in services and directory."""

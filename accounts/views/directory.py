@@ -5,18 +5,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_keys.access import KeyedView
-from accounts.directory import find_page, is_visible
-from accounts.limits import check_limit
+from accounts.directory.pages import find_page, is_visible
+from accounts.limits.rates import check_limit
+from accounts.limits.workload import slow_work
 from accounts.models import User
-from accounts.representations import (
+from accounts.schema import directory as schema
+from accounts.serializers.requests import DirectoryQuerySerializer, LookupQuerySerializer
+from accounts.serializers.responses import (
     ContactProfileSerializer,
     ProfilePageSerializer,
     PublicProfileSerializer,
 )
-from accounts.schema import directory as schema
-from accounts.serializers import DirectoryQuerySerializer, LookupQuerySerializer
-from accounts.viewer import get_viewer
-from accounts.workload import slow_work
+from accounts.tokens.viewer import get_viewer
 from usercache.users import (
     get_user_by_email,
     get_user_by_id,

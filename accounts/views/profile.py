@@ -4,21 +4,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_keys.access import KeyedView
-from accounts.avatars import prepare_avatar
-from accounts.devices import get_device
-from accounts.limits import check_limit, make_code_counter
-from accounts.parsers import LimitedMultiPartParser
-from accounts.representations import TokenPairSerializer, UserSerializer
+from accounts.clients.devices import get_device
+from accounts.limits.rates import check_limit, make_code_counter
+from accounts.limits.workload import slow_work
+from accounts.pictures.avatars import prepare_avatar
 from accounts.schema import profile as schema
-from accounts.serializers import (
+from accounts.serializers.requests import (
     AvatarUploadSerializer,
     PasswordChangeSerializer,
     ProfileChangesSerializer,
 )
-from accounts.services import change_password, set_avatar, update_profile
-from accounts.viewer import get_session_id, get_viewer
+from accounts.serializers.responses import TokenPairSerializer, UserSerializer
+from accounts.services.account import change_password, set_avatar, update_profile
+from accounts.tokens.viewer import get_session_id, get_viewer
+from accounts.views.parsers import LimitedMultiPartParser
 from accounts.views.tokens import TokenView
-from accounts.workload import slow_work
 
 
 class ProfileView(KeyedView):

@@ -2,10 +2,10 @@
 
 from rest_framework.request import Request
 
-from accounts.limits import check_limit
-from accounts.proof import check_proof_of
-from accounts.viewer import get_session_id, get_viewer
-from accounts.workload import slow_work
+from accounts.limits.rates import check_limit
+from accounts.limits.workload import slow_work
+from accounts.services.proof import check_proof_of
+from accounts.tokens.viewer import get_session_id, get_viewer
 
 
 def ask_for_proof(request: Request, password: str | None) -> None:

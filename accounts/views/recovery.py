@@ -5,26 +5,26 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.limits import check_limit, check_mail_limit, make_code_counter
-from accounts.recovery import (
+from accounts.limits.rates import check_limit, check_mail_limit, make_code_counter
+from accounts.limits.workload import slow_work
+from accounts.registrations.services import finish_registration, is_registration_token
+from accounts.schema import recovery as schema
+from accounts.serializers.requests import (
+    ConfirmationSerializer,
+    EmailChangeSerializer,
+    EmailSerializer,
+    PasswordResetSerializer,
+)
+from accounts.services.recovery import (
     ask_for_confirmation,
     ask_for_new_email,
     ask_for_reset,
     confirm_email,
     reset_password,
 )
-from accounts.registrations.services import finish_registration, is_registration_token
-from accounts.schema import recovery as schema
-from accounts.serializers import (
-    ConfirmationSerializer,
-    EmailChangeSerializer,
-    EmailSerializer,
-    PasswordResetSerializer,
-)
-from accounts.viewer import get_viewer
+from accounts.tokens.viewer import get_viewer
 from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView
-from accounts.workload import slow_work
 
 
 class ResetRequestView(OpenView):

@@ -12,31 +12,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.administration import revoke_tokens
 from accounts.api_keys.access import KeyedView
-from accounts.devices import get_device
+from accounts.clients.devices import get_device
 from accounts.errors import InvalidRefreshToken
-from accounts.limits import check_limit, check_mail_limit
+from accounts.limits.rates import check_limit, check_mail_limit
+from accounts.limits.workload import slow_work
 from accounts.models import User
-from accounts.refresh_cookies import delete_cookie, read_cookie
 from accounts.registrations.services import ask_to_register
-from accounts.representations import (
-    LoginSerializer,
-    SessionListSerializer,
-    TokenPairSerializer,
-)
 from accounts.schema import sessions as schema
-from accounts.serializers import (
+from accounts.serializers.requests import (
     CredentialsSerializer,
     RefreshTokenSerializer,
     RegistrationSerializer,
 )
-from accounts.services import log_in, register_user
-from accounts.sessions import end_session, list_sessions, log_out, refresh_session
-from accounts.tokens import SESSION_CLAIM, TokenPair, read_refresh_token
-from accounts.viewer import get_viewer
+from accounts.serializers.responses import (
+    LoginSerializer,
+    SessionListSerializer,
+    TokenPairSerializer,
+)
+from accounts.services.account import log_in, register_user
+from accounts.services.administration import revoke_tokens
+from accounts.services.sessions import end_session, list_sessions, log_out, refresh_session
+from accounts.tokens.claims import SESSION_CLAIM, TokenPair, read_refresh_token
+from accounts.tokens.refresh_cookies import delete_cookie, read_cookie
+from accounts.tokens.viewer import get_viewer
 from accounts.views.tokens import TokenView
-from accounts.workload import slow_work
 
 
 class OpenView(TokenView):

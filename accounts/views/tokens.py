@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import refresh_cookies
+from accounts.tokens import refresh_cookies
 
 REFRESH_TOKEN = "refresh_token"  # noqa: S105  # a field's name
 

@@ -32,7 +32,7 @@ def measure(data: bytes) -> dict[str, object]:
 
 
 def _prepare(data: bytes) -> dict[str, object]:
-    from accounts.avatars import prepare_avatar  # noqa: PLC0415  # wants settings
+    from accounts.pictures.avatars import prepare_avatar  # noqa: PLC0415  # wants settings
 
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
@@ -55,7 +55,7 @@ def measure_reference() -> float:
 def main() -> None:
     """Print a line for each file that is named on standard input."""
     django.setup()
-    from accounts.avatars import prepare_avatar  # noqa: PLC0415  # wants settings
+    from accounts.pictures.avatars import prepare_avatar  # noqa: PLC0415  # wants settings
     from tests.accounts.test_avatars import picture  # noqa: PLC0415  # likewise
 
     for kind in ("JPEG", "PNG", "WEBP"):  # what a process loads once

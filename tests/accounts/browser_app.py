@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.refresh_cookies import NAME, SECURE_PREFIX
-from accounts.tokens import read_refresh_token
+from accounts.tokens.claims import read_refresh_token
+from accounts.tokens.refresh_cookies import NAME, SECURE_PREFIX
 from tests.cast import PASSWORD
 
 COOKIE = SECURE_PREFIX + NAME

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from accounts.addresses import get_address, get_network
+from accounts.clients.addresses import get_address, get_network
 
 
 @pytest.mark.parametrize(

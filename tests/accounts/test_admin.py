@@ -9,7 +9,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
-from accounts.sessions import start_session
+from accounts.services.sessions import start_session
 from tests.accounts.admin_site import ADD, LIST, page, read_form
 from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from usercache.users import get_user_by_id

@@ -8,9 +8,9 @@ from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.test import Client
 
-from accounts.administration import deactivate_user, revoke_tokens
 from accounts.models import LoginSession, User
-from accounts.sessions import start_session
+from accounts.services.administration import deactivate_user, revoke_tokens
+from accounts.services.sessions import start_session
 from tests.accounts.admin_site import LIST, page, password_page, read_form, run_action
 from tests.cast import NEW_PASSWORD, Cast, client_of
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters

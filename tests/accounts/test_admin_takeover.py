@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.sessions import start_session
+from accounts.services.sessions import start_session
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
 from tests.cast import NEW_PASSWORD, Cast
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accounts.avatars import MAX_FILE_BYTES
+from accounts.pictures.avatars import MAX_FILE_BYTES
 from tests.accounts.hostile_pictures import PICTURES
 from tests.processes import environment
 from tests.servers.stack import PROJECT

@@ -14,9 +14,9 @@ from django.db import DatabaseError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.avatars import _take_turn
 from accounts.models import User
-from accounts.parsers import MULTIPART_MAX_BYTES
+from accounts.pictures.avatars import _take_turn
+from accounts.views.parsers import MULTIPART_MAX_BYTES
 from tests.accounts.test_avatars import picture
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +122,7 @@ def test_picture_that_waits_too_long_is_a_503(
     as_alice: APIClient, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the time after which to try again."""
-    monkeypatch.setattr("accounts.avatars.TURN_SECONDS", 0.01)
+    monkeypatch.setattr("accounts.pictures.avatars.TURN_SECONDS", 0.01)
     form = {"file": SimpleUploadedFile("me.jpg", picture("JPEG"))}
     with _take_turn():
         response = as_alice.post("/auth/upload-avatar", form, format="multipart")

@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from hypothesis import strategies
 from PIL import Image, ImageCms
 
-from accounts.avatars import MAX_FILE_BYTES, _take_turn, prepare_avatar
 from accounts.errors import Busy
+from accounts.pictures.avatars import MAX_FILE_BYTES, _take_turn, prepare_avatar
 
 ORIENTATION, GPS, ARTIST = 0x0112, 0x8825, 0x013B
 ROTATED = 6  # shown turned by a quarter
@@ -316,7 +316,7 @@ def test_whatever_is_sent_is_a_refusal_or_a_picture(
 
 def test_one_picture_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload while another is decoded waits for a moment, and is then refused."""
-    monkeypatch.setattr("accounts.avatars.TURN_SECONDS", 0.01)
+    monkeypatch.setattr("accounts.pictures.avatars.TURN_SECONDS", 0.01)
     with _take_turn(), pytest.raises(Busy):
         prepare_avatar(picture("JPEG"))
     assert prepare_avatar(picture("JPEG"))

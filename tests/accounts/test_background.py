@@ -7,7 +7,7 @@ from smtplib import SMTPRecipientsRefused
 
 import pytest
 
-from accounts.background import MAX_WAITING, BackgroundTasks
+from accounts.limits.background import MAX_WAITING, BackgroundTasks
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

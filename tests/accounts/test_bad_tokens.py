@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt import state
 
 from accounts.models import User
-from accounts.sessions import start_session
-from accounts.tokens import AccessToken
+from accounts.services.sessions import start_session
+from accounts.tokens.claims import AccessToken
 from tests.accounts.endpoints import GUARDED, Endpoint
 
 pytestmark = pytest.mark.django_db

@@ -14,17 +14,17 @@ from django.db.models import F
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import revoke_tokens
 from accounts.api_keys.services import create_key
 from accounts.errors import Busy, StorageFull, StorageUnavailable
-from accounts.limits import SCOPES
+from accounts.limits.rates import SCOPES
 from accounts.models import LoginSession, User
 from accounts.openid_connect.errors import ProviderUnavailable
-from accounts.refresh_cookies import get_name
 from accounts.schema.people import NEW_PASSWORD
 from accounts.second_factor.services import begin_set_up, confirm_set_up
-from accounts.sessions import log_out, refresh_session, start_session
-from accounts.tokens import AccessToken
+from accounts.services.administration import revoke_tokens
+from accounts.services.sessions import log_out, refresh_session, start_session
+from accounts.tokens.claims import AccessToken
+from accounts.tokens.refresh_cookies import get_name
 from hiremebahamas.errors import handle_exception
 from tests.accounts.endpoints import NEW_PASSKEY, SHOWN
 from tests.accounts.openid_connect.offences import NOT_OURS, offend_by_provider

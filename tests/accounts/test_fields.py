@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.checks import check_normal_forms
-from accounts.fields import NormalisedField
+from accounts.columns.fields import NormalisedField
 from accounts.models import User
 
 IDENTIFIERS = ("email", "username", "phone")

@@ -12,7 +12,7 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.errors import TooManyAttempts
-from accounts.limits import MEMORY, SCOPES, MemoryLimits, check_limit, take
+from accounts.limits.rates import MEMORY, SCOPES, MemoryLimits, check_limit, take
 from accounts.models import User
 from hiremebahamas.variables import read_rates
 from tests.caches import lead_shared_alias

@@ -8,11 +8,16 @@ import pytest
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts import services
-from accounts.administration import activate_user, deactivate_user, revoke_tokens, set_password
 from accounts.errors import AccountGone, InvalidCredentials
 from accounts.leaving.closing import close_account, erase_account
 from accounts.models import LoginSession, User
+from accounts.services import account
+from accounts.services.administration import (
+    activate_user,
+    deactivate_user,
+    revoke_tokens,
+    set_password,
+)
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 
@@ -20,10 +25,10 @@ pytestmark = pytest.mark.django_db
 
 PIXEL = b"not looked at here"
 INTENTS: dict[str, Callable[[int], object]] = {
-    "profile": lambda pk: services.update_profile(user_id=pk, changes={"bio": "x"}),
-    "no change": lambda pk: services.update_profile(user_id=pk, changes={}),
-    "avatar": lambda pk: services.set_avatar(user_id=pk, content=PIXEL),
-    "password": lambda pk: services.change_password(
+    "profile": lambda pk: account.update_profile(user_id=pk, changes={"bio": "x"}),
+    "no change": lambda pk: account.update_profile(user_id=pk, changes={}),
+    "avatar": lambda pk: account.set_avatar(user_id=pk, content=PIXEL),
+    "password": lambda pk: account.change_password(
         user_id=pk, current_password=PASSWORD, new_password=NEW_PASSWORD
     ),
     "closing": lambda pk: close_account(user_id=pk),
@@ -80,7 +85,7 @@ def test_revocation_under_way_ends_a_login(alice: User) -> None:
     """The password was right a moment ago, and the session would outlive the revocation."""
     result = meanwhile(
         lambda: revoke_tokens(user_id=alice.pk),
-        lambda: services.log_in(request=HttpRequest(), email=alice.email, password=PASSWORD),
+        lambda: account.log_in(request=HttpRequest(), email=alice.email, password=PASSWORD),
     )
     assert isinstance(result, InvalidCredentials)
     assert not LoginSession.objects.exists()
@@ -132,5 +137,5 @@ def test_nobody_is_nobody(alice: User, act: Callable[..., User]) -> None:
 def test_only_what_changes_is_written(alice: User) -> None:
     """An edit of a profile without a change leaves the row, and another's change, as they are."""
     before = User.objects.values().get(pk=alice.pk)
-    services.update_profile(user_id=alice.pk, changes={"bio": "", "phone": alice.phone})
+    account.update_profile(user_id=alice.pk, changes={"bio": "", "phone": alice.phone})
     assert User.objects.values().get(pk=alice.pk) == before

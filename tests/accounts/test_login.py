@@ -9,13 +9,13 @@ from django.http import HttpRequest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from accounts import services
-from accounts.administration import deactivate_user, revoke_tokens
 from accounts.errors import InvalidCredentials
-from accounts.hashers import Argon2PasswordHasher
 from accounts.models import LoginSession, User
-from accounts.services import log_in
-from accounts.sessions import start_session
+from accounts.passwords.hashers import Argon2PasswordHasher
+from accounts.services import account
+from accounts.services.account import log_in
+from accounts.services.administration import deactivate_user, revoke_tokens
+from accounts.services.sessions import start_session
 from tests.cast import PASSWORD, Cast
 
 pytestmark = pytest.mark.django_db
@@ -113,7 +113,7 @@ def test_what_happens_after_the_password_check_counts(
         act(user_id=alice.pk)
         return found
 
-    monkeypatch.setattr(services, "authenticate", check_and_lock_out)
+    monkeypatch.setattr(account, "authenticate", check_and_lock_out)
     with pytest.raises(InvalidCredentials):
         log_in(request=HttpRequest(), email=alice.email, password=PASSWORD)
     assert not LoginSession.objects.exists()

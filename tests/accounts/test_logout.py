@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
-from accounts.sessions import refresh_session, start_session
+from accounts.services.sessions import refresh_session, start_session
 
 pytestmark = pytest.mark.django_db
 

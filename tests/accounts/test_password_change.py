@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
-from accounts.sessions import start_session
+from accounts.services.sessions import start_session
 from tests.cast import NEW_PASSWORD, PASSWORD
 
 CHANGE = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}

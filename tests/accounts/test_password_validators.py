@@ -12,7 +12,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.checks import check_password_validators
-from accounts.mail_tokens import make_reset_token
+from accounts.mail.tokens import make_reset_token
 from accounts.models import User
 from tests.accounts.admin_site import ADD, password_page
 from tests.cast import PASSWORD
@@ -171,7 +171,7 @@ def test_missing_validator_is_an_error(settings: Settings, number: int) -> None:
 
 def test_word_that_tells_nothing_is_an_error(settings: Settings) -> None:
     """Nearly every password has two given letters somewhere."""
-    name = "accounts.password_validators.OwnWordsValidator"
+    name = "accounts.passwords.validators.OwnWordsValidator"
     others = [each for each in settings.AUTH_PASSWORD_VALIDATORS if each["NAME"] != name]
     short = {"NAME": name, "OPTIONS": {"words": ("conch", "me")}}
     settings.AUTH_PASSWORD_VALIDATORS = [*others, short]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.passwords import normalise_password, spellings
+from accounts.passwords.normal_form import normalise_password, spellings
 from tests.accounts.test_login import work  # noqa: F401  # a fixture
 from tests.cast import PASSWORD, client_of
 

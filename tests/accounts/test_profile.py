@@ -7,7 +7,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.services import update_profile
+from accounts.services.account import update_profile
 from tests.accounts.test_registration import USER_FIELDS
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 
 from accounts.models import User
-from accounts.serializers import LookupQuerySerializer
+from accounts.serializers.requests import LookupQuerySerializer
 from tests.accounts.test_directory import PUBLIC_FIELDS
 
 pytestmark = pytest.mark.django_db

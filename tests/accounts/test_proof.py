@@ -9,8 +9,8 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
-from accounts.sessions import list_sessions, log_out, start_session
-from accounts.tokens import TokenPair
+from accounts.services.sessions import list_sessions, log_out, start_session
+from accounts.tokens.claims import TokenPair
 from tests.cast import NEW_PASSWORD, PASSWORD, Cast, client_of
 
 pytestmark = pytest.mark.django_db

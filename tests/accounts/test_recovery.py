@@ -13,12 +13,12 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user, revoke_tokens, set_password
-from accounts.mail_tokens import make_email_token, make_reset_token
+from accounts.mail.tokens import make_email_token, make_reset_token
 from accounts.models import User
-from accounts.recovery import confirm_email, reset_password
-from accounts.services import log_in
-from accounts.sessions import start_session
+from accounts.services.account import log_in
+from accounts.services.administration import deactivate_user, revoke_tokens, set_password
+from accounts.services.recovery import confirm_email, reset_password
+from accounts.services.sessions import start_session
 from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from tests.concurrency import run_together
 
@@ -88,7 +88,7 @@ def test_nothing_is_looked_up_before_the_answer(
 ) -> None:
     """So that its time tells nothing either: the account is looked for on another thread."""
     tasks = list[Callable[[], object]]()
-    monkeypatch.setattr("accounts.mailer.MAILER.submit", tasks.append)
+    monkeypatch.setattr("accounts.mail.mailer.MAILER.submit", tasks.append)
     with django_assert_num_queries(0):
         ask(anybody, alice.email)
         ask(anybody, "nobody@example.com")

@@ -15,11 +15,16 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import activate_user, deactivate_user, revoke_tokens, set_password
 from accounts.errors import SessionEnded, TokenReused
 from accounts.models import LoginSession, User
-from accounts.sessions import refresh_session, start_session
-from accounts.tokens import TokenPair, read_refresh_token
+from accounts.services.administration import (
+    activate_user,
+    deactivate_user,
+    revoke_tokens,
+    set_password,
+)
+from accounts.services.sessions import refresh_session, start_session
+from accounts.tokens.claims import TokenPair, read_refresh_token
 from tests.cast import NEW_PASSWORD
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 

@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 
 from accounts.checks import check_refresh_cookie
 from accounts.models import LoginSession, User
-from accounts.refresh_cookies import NAME
-from accounts.sessions import start_session
+from accounts.services.sessions import start_session
+from accounts.tokens.refresh_cookies import NAME
 from accounts.views.tokens import TokenView
 from tests.accounts.browser_app import ASKED, COOKIE, log_in, token_in
 from tests.accounts.endpoints import ENDPOINTS, REGISTRATION

@@ -8,13 +8,13 @@ import pytest
 from django.core.exceptions import ValidationError
 from rest_framework.test import APIClient
 
-from accounts import services
-from accounts.devices import Device
-from accounts.identifiers import check_identifiers_free, save_with_free_identifiers
+from accounts.clients.devices import Device
 from accounts.models import User
-from accounts.services import register_user
-from accounts.sessions import start_session
-from accounts.tokens import TokenPair
+from accounts.services import account
+from accounts.services.account import register_user
+from accounts.services.identifiers import check_identifiers_free, save_with_free_identifiers
+from accounts.services.sessions import start_session
+from accounts.tokens.claims import TokenPair
 from tests.cast import PASSWORD
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 
@@ -41,9 +41,9 @@ class Stage:
         self._fails = fails
         self._both_checked = threading.Barrier(2)
         self._inserted = threading.Event()
-        monkeypatch.setattr(services, "check_identifiers_free", self.check)
-        monkeypatch.setattr(services, "save_with_free_identifiers", self.save)
-        monkeypatch.setattr(services, "start_session", self.start_session)
+        monkeypatch.setattr(account, "check_identifiers_free", self.check)
+        monkeypatch.setattr(account, "save_with_free_identifiers", self.save)
+        monkeypatch.setattr(account, "start_session", self.start_session)
 
     def check(self, user: User) -> None:
         check_identifiers_free(user)

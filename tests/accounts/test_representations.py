@@ -13,7 +13,8 @@ from rest_framework import renderers, serializers
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.representations import (
+from accounts.serializers.requests import ProfileChangesSerializer
+from accounts.serializers.responses import (
     ContactProfileSerializer,
     LoginSerializer,
     ProfilePageSerializer,
@@ -21,7 +22,6 @@ from accounts.representations import (
     UserRepresentation,
     UserSerializer,
 )
-from accounts.serializers import ProfileChangesSerializer
 from hiremebahamas.rendering import JSONRenderer
 from tests.cast import client_of
 

@@ -7,11 +7,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts import search_index
-from accounts.directory import find_page
+from accounts.directory import search_index
+from accounts.directory.pages import find_page
+from accounts.directory.search_index import CONTACT_COLUMNS, IS_AVAILABLE, PUBLIC_COLUMNS
 from accounts.models import User
-from accounts.search_index import CONTACT_COLUMNS, IS_AVAILABLE, PUBLIC_COLUMNS
-from accounts.serializers import ORDERINGS
+from accounts.serializers.requests import ORDERINGS
 from tests.cast import Cast
 
 pytestmark = pytest.mark.django_db

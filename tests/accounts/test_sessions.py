@@ -13,11 +13,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from accounts import sessions
-from accounts.devices import Device
+from accounts.clients.devices import Device
 from accounts.errors import SessionEnded
 from accounts.models import LoginSession, User
-from accounts.sessions import (
+from accounts.services import sessions
+from accounts.services.sessions import (
     MAX_ENDED,
     MAX_LISTED,
     end_session,
@@ -26,7 +26,7 @@ from accounts.sessions import (
     start_session,
     sweep_sessions,
 )
-from accounts.tokens import TokenPair, access_lifetime, read_refresh_token
+from accounts.tokens.claims import TokenPair, access_lifetime, read_refresh_token
 from tests.concurrency import run_together
 from usercache.users import get_user_by_id
 
@@ -233,7 +233,7 @@ def test_session_ends_so_long_after_its_log_in(alice: User, settings: Settings) 
 
 def test_sweep(alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is over goes, in small transactions, and the names of what ended; the rest stays."""
-    monkeypatch.setattr("accounts.sessions.SWEEP_ROWS", 2)
+    monkeypatch.setattr("accounts.services.sessions.SWEEP_ROWS", 2)
     for _ in range(5):
         start_session(user=bob)
     LoginSession.objects.update(expires_at=timezone.now() - MINUTE)

@@ -3,9 +3,14 @@
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-from accounts.administration import activate_user, deactivate_user, revoke_tokens, set_password
 from accounts.models import LoginSession, User
-from accounts.sessions import start_session
+from accounts.services.administration import (
+    activate_user,
+    deactivate_user,
+    revoke_tokens,
+    set_password,
+)
+from accounts.services.sessions import start_session
 from tests.cast import NEW_PASSWORD, PASSWORD
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.errors import InvalidRefreshToken
-from accounts.tokens import AccessToken, RefreshClaims, hash_token_id, read_refresh_token
+from accounts.tokens.claims import AccessToken, RefreshClaims, hash_token_id, read_refresh_token
 
 CLAIMS = RefreshClaims(session_id=uuid.UUID(int=7), token_id="link", user_id=3, token_version=2)
 

@@ -12,8 +12,8 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.errors import Busy
+from accounts.limits.workload import Workload, slow_work
 from accounts.models import User
-from accounts.workload import Workload, slow_work
 from tests.accounts.endpoints import CREDENTIALS, PASSWORDS, REGISTRATION
 from tests.accounts.test_avatars import picture
 from tests.cast import PASSWORD

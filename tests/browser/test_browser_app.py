@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from accounts.models import LoginSession, User
-from accounts.refresh_cookies import NAME, SECURE_PREFIX
+from accounts.tokens.refresh_cookies import NAME, SECURE_PREFIX
 from tests.cast import PASSWORD
 from tests.e2e.production_server import ProductionServer
 from tests.servers.server import HOST

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user
 from accounts.models import User
+from accounts.services.administration import deactivate_user
 from tests.cast import client_of
 from tests.e2e.raw_backends import RawBackend, decode
 from usercache.codec import HEADER_BYTES, RAW_DEFLATE, SHAPE_BYTES, Codec, get_codec

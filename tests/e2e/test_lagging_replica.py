@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from accounts.tokens import AccessToken
+from accounts.tokens.claims import AccessToken
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLReplica, PostgreSQLServer
 from tests.servers.redis_server import RedisServer

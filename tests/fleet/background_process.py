@@ -19,7 +19,7 @@ django.setup()
 
 import sys
 from django.db import DatabaseError, close_old_connections
-from accounts.services import update_profile
+from accounts.services.account import update_profile
 from accounts.models import User
 from django.contrib.auth.models import Group
 from usercache.users import get_user_by_id

@@ -13,7 +13,7 @@ import trustme
 from pytest_django import Settings
 
 from accounts.models import User
-from accounts.services import set_avatar
+from accounts.services.account import set_avatar
 from tests.cast import PASSWORD, token_of
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.servers.nginx_server import NginxServer, read_published, upstream

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.parsers import MULTIPART_MAX_BYTES
+from accounts.views.parsers import MULTIPART_MAX_BYTES
 from hiremebahamas.wsgi import CHUNKED_MAX_BYTES, DISCARD_MAX_BYTES, application
 
 pytestmark = pytest.mark.django_db

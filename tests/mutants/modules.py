@@ -76,7 +76,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/auth/test_adding_token_versions.py",
         "tests/accounts/test_bad_tokens.py",
     ),
-    "accounts/sessions.py": (
+    "accounts/services/sessions.py": (
         "tests/accounts/test_refresh.py",
         "tests/accounts/test_logout.py",
         "tests/accounts/test_login.py",

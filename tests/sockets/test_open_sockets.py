@@ -12,7 +12,7 @@ from django.db import connection
 from accounts.api_keys.models import Scope
 from accounts.api_keys.services import create_key, revoke_key
 from accounts.models import User
-from accounts.sessions import log_out, start_session
+from accounts.services.sessions import log_out, start_session
 from tests.cast import PASSWORD, token_of
 from tests.e2e.web_server import WAIT_VARIABLES
 from tests.fleet.processes import Relay

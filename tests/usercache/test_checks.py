@@ -22,7 +22,7 @@ from rest_framework.settings import api_settings as drf_settings
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.settings import api_settings as jwt_settings
 
-from accounts.managers import UserManager
+from accounts.models import UserManager
 from tests.sizes import some_of
 from tests.usercache.key_types import KEY_TYPES
 from tests.users import User

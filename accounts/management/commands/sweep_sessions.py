@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.registrations.services import sweep_registrations
-from accounts.sessions import sweep_sessions
+from accounts.services.sessions import sweep_sessions
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import accounts.fields
+import accounts.columns.fields
 
 
 class Migration(migrations.Migration):
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("token_hash", models.CharField(max_length=64, unique=True)),
-                ("email", accounts.fields.EmailField(db_index=True, max_length=254)),
+                ("email", accounts.columns.fields.EmailField(db_index=True, max_length=254)),
                 ("password", models.CharField(max_length=128)),
                 ("profile", models.JSONField()),
                 ("expires_at", models.DateTimeField(db_index=True)),

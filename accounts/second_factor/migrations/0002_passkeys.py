@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.visible_text
+import accounts.columns.visible_text
 
 
 class Migration(migrations.Migration):
@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     models.CharField(
-                        max_length=100, validators=[accounts.visible_text.validate_visible]
+                        max_length=100, validators=[accounts.columns.visible_text.validate_visible]
                     ),
                 ),
                 ("credential_id", models.CharField(editable=False, max_length=1364, unique=True)),

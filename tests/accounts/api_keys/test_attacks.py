@@ -19,7 +19,7 @@ from accounts.api_keys.access import KeyedView, WithinScope
 from accounts.api_keys.authentication import ApiKeyAuthentication
 from accounts.api_keys.keys import hash_key
 from accounts.api_keys.models import ApiKey
-from accounts.limits import MEMORY
+from accounts.limits.rates import MEMORY
 from accounts.models import User
 from hiremebahamas import wsgi
 from tests.accounts.api_keys.program import Program, ask, having, make_program

@@ -13,12 +13,6 @@ from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import (
-    activate_user,
-    deactivate_user,
-    revoke_tokens,
-    set_password,
-)
 from accounts.api_keys.checks import check_lifetime
 from accounts.api_keys.keys import hash_key, make_key, read_id
 from accounts.api_keys.known import KNOWN
@@ -26,8 +20,14 @@ from accounts.api_keys.models import ApiKey
 from accounts.api_keys.services import MAX_KEYS, create_key, revoke_key
 from accounts.errors import AccountGone
 from accounts.leaving.closing import close_account
+from accounts.mail.notices import KEY_CREATED, KEY_REVOKED
 from accounts.models import User
-from accounts.notices import KEY_CREATED, KEY_REVOKED
+from accounts.services.administration import (
+    activate_user,
+    deactivate_user,
+    revoke_tokens,
+    set_password,
+)
 from tests.accounts.api_keys.program import Program, ask, make_program
 from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from tests.concurrency import run_together

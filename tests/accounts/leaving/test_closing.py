@@ -9,14 +9,14 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user
 from accounts.errors import AccountGone
 from accounts.leaving.checks import check_days
 from accounts.leaving.closing import close_account
 from accounts.models import DiscardedPicture, LoginSession, User
 from accounts.security_log.models import Event, SecurityEvent
-from accounts.services import set_avatar
-from accounts.sessions import start_session
+from accounts.services.account import set_avatar
+from accounts.services.administration import deactivate_user
+from accounts.services.sessions import start_session
 from tests.accounts.admin_site import run_action
 from tests.accounts.test_locked_rows import meanwhile
 from tests.cast import PASSWORD

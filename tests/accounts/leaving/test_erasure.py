@@ -23,12 +23,12 @@ from rest_framework.test import APIClient
 
 from accounts.api_keys.models import ApiKey
 from accounts.leaving.closing import erase_account, erase_closed_accounts, reopen_account
-from accounts.mail_tokens import make_reopen_token
+from accounts.mail.tokens import make_reopen_token
 from accounts.models import DiscardedPicture, LoginSession, User
 from accounts.second_factor.models import AuthenticatorApp, Passkey, RecoveryCode
 from accounts.security_log.models import Event, SecurityEvent
-from accounts.services import set_avatar
-from accounts.sessions import start_session
+from accounts.services.account import set_avatar
+from accounts.services.sessions import start_session
 from tests.accounts.admin_site import run_action
 from tests.accounts.api_keys.program import Program, make_program
 from tests.accounts.leaving.test_closing import files

@@ -9,14 +9,14 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.api_keys.models import ApiKey
-from accounts.leaving_hooks import EXPORT_SECTIONS
+from accounts.hooks import EXPORT_SECTIONS
 from accounts.models import LoginSession, User
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.security_log import pages
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services import set_avatar
-from accounts.sessions import start_session
+from accounts.services.account import set_avatar
+from accounts.services.sessions import start_session
 from tests.accounts.api_keys.program import make_program
 from tests.accounts.second_factor.phone import set_up_phone
 from tests.cast import PASSWORD, client_of

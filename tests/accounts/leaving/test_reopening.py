@@ -13,12 +13,12 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import activate_user, deactivate_user, set_password
 from accounts.leaving.closing import close_account, erase_closed_accounts, reopen_account
-from accounts.mail_tokens import make_email_token, make_reopen_token, make_reset_token
+from accounts.mail.tokens import make_email_token, make_reopen_token, make_reset_token
 from accounts.models import User
-from accounts.recovery import confirm_email, reset_password
 from accounts.security_log.models import Event
+from accounts.services.administration import activate_user, deactivate_user, set_password
+from accounts.services.recovery import confirm_email, reset_password
 from tests.accounts.security_log.test_events import events_of
 from tests.accounts.test_examples import read_token
 from tests.accounts.test_recovery import HOUR, forge
@@ -86,7 +86,7 @@ def test_nothing_is_looked_up_before_the_answer(
     """So that its time tells nothing either."""
     close(alice)
     tasks = list[Callable[[], object]]()
-    monkeypatch.setattr("accounts.mailer.MAILER.submit", tasks.append)
+    monkeypatch.setattr("accounts.mail.mailer.MAILER.submit", tasks.append)
     with django_assert_num_queries(0):
         ask(anybody, alice.email)
         ask(anybody, "nobody@example.com")

@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.openid_connect.documents import DOCUMENTS
 from accounts.openid_connect.models import Identity
 from accounts.second_factor.services import begin_set_up, confirm_set_up, remove_factors
-from accounts.sessions import start_session
+from accounts.services.sessions import start_session
 from tests.accounts.openid_connect.browser import Browser, linking
 from tests.accounts.openid_connect.provider import Provider, describe_to_us, person
 from tests.cast import PASSWORD

@@ -9,10 +9,10 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user
 from accounts.models import LoginSession, User
 from accounts.openid_connect.models import Identity
 from accounts.security_log.models import Event, SecurityEvent
+from accounts.services.administration import deactivate_user
 from tests.accounts.openid_connect.browser import Browser, code_of, link, linking
 from tests.accounts.openid_connect.provider import Provider, person
 from tests.cast import NEW_PASSWORD, PASSWORD

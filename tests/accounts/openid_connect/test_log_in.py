@@ -7,10 +7,10 @@ from django.core import mail
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user
 from accounts.models import LoginSession, User
 from accounts.openid_connect.models import Identity
 from accounts.security_log.models import Event, SecurityEvent
+from accounts.services.administration import deactivate_user
 from tests.accounts.openid_connect.browser import Browser, code_of, link
 from tests.accounts.openid_connect.provider import SECOND_URI, Provider, describe_to_us, person
 from tests.accounts.second_factor.phone import Phone, finish

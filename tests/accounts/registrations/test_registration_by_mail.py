@@ -111,7 +111,7 @@ def test_work_is_the_same(
 ) -> None:
     """One hash and the same statements before the answer; who it is for is looked up after it."""
     tasks = list[Callable[[], object]]()
-    monkeypatch.setattr("accounts.mailer.MAILER.submit", tasks.append)
+    monkeypatch.setattr("accounts.mail.mailer.MAILER.submit", tasks.append)
     seen = []
     for email in (FREE, alice.email, charlie.email):
         work.clear()

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user
 from accounts.models import LoginSession, User
 from accounts.second_factor.checks import check_challenges
 from accounts.second_factor.errors import ChallengeNotValid
@@ -30,6 +29,7 @@ from accounts.second_factor.passkeys import (
 )
 from accounts.second_factor.services import Login, finish_passkey_login
 from accounts.security_log.models import Event, SecurityEvent
+from accounts.services.administration import deactivate_user
 from tests.accounts.second_factor.phone import Phone, ask_for_challenge, set_up_phone
 from tests.accounts.second_factor.security_key import (
     CREATE,

@@ -11,14 +11,14 @@ from django.core.signing import TimestampSigner, b62_encode
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import deactivate_user, revoke_tokens, set_password
-from accounts.mail_tokens import make_reset_token
+from accounts.mail.tokens import make_reset_token
 from accounts.models import LoginSession, User
-from accounts.recovery import reset_password
 from accounts.second_factor.codes import use_code
 from accounts.second_factor.errors import ChallengeNotValid, WrongCode
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.second_factor.services import Login, begin_set_up, finish_login, remove_factors
+from accounts.services.administration import deactivate_user, revoke_tokens, set_password
+from accounts.services.recovery import reset_password
 from tests.accounts.second_factor.phone import Phone, ask_for_challenge, finish, set_up_phone
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.clocks import Clock

@@ -8,13 +8,13 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from accounts.administration import activate_user, deactivate_user
 from accounts.models import User
 from accounts.security_log.models import Event, SecurityEvent
 from accounts.security_log.origin import find_origin
 from accounts.security_log.recording import record
-from accounts.services import change_password
-from accounts.sessions import refresh_session, start_session
+from accounts.services.account import change_password
+from accounts.services.administration import activate_user, deactivate_user
+from accounts.services.sessions import refresh_session, start_session
 from tests.accounts.admin_site import page, password_page, read_form, run_action
 from tests.accounts.api_keys.program import make_program
 from tests.accounts.test_examples import read_token

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 from accounts.errors import InvalidRefreshToken
 from accounts.token_keys.keys import read_key
 from accounts.token_keys.ring import KeyRing
-from accounts.tokens import AccessToken, RefreshToken, read_refresh_token
+from accounts.tokens.claims import AccessToken, RefreshToken, read_refresh_token
 from tests.accounts.token_keys.conftest import UseKeys
 from tests.accounts.token_keys.made import ALGORITHMS, private_key, public_text_of, text_of
 from tests.servers.server import find_free_port

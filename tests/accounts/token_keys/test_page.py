@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.token_keys.views import STORED_SECONDS
-from accounts.tokens import AccessToken
+from accounts.tokens.claims import AccessToken
 from tests.accounts.token_keys.conftest import UseKeys
 from tests.accounts.token_keys.made import KINDS, public_text_of, text_of
 

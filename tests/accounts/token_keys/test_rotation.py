@@ -13,8 +13,8 @@ from rest_framework_simplejwt.tokens import AccessToken as PlainToken
 
 from accounts.errors import InvalidRefreshToken
 from accounts.models import LoginSession, User
-from accounts.sessions import refresh_session, start_session
-from accounts.tokens import AccessToken, read_refresh_token
+from accounts.services.sessions import refresh_session, start_session
+from accounts.tokens.claims import AccessToken, read_refresh_token
 from tests.accounts.token_keys.conftest import UseKeys
 from tests.accounts.token_keys.made import ALGORITHMS, KINDS, public_text_of, text_of
 from tests.cast import client_of, token_of

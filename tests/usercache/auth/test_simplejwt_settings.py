@@ -15,7 +15,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, SlidingToken, Token, UntypedToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from accounts.managers import UserManager
+from accounts.models import UserManager
 from tests.users import User
 from usercache.auth.jwt import CachedJWTAuthentication
 from usercache.auth.verified_tokens import get_verified_tokens

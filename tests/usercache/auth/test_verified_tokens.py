@@ -14,7 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken as PlainToken
 from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import aware_utcnow
 
-from accounts.tokens import AccessToken
+from accounts.tokens.claims import AccessToken
 from tests.clocks import Clock
 from tests.usercache.forks import fork
 from usercache.auth.jwt import CachedJWTAuthentication

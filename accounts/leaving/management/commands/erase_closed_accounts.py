@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.discarded import delete_discarded
 from accounts.leaving.closing import count_closed_staff, erase_closed_accounts
+from accounts.pictures.discarded import delete_discarded
 
 
 class Command(BaseCommand):

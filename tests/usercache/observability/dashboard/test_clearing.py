@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from accounts.managers import UserManager
+from accounts.models import UserManager
 from tests.steering import keep_redis_away
 from tests.usercache.observability.dashboard.conftest import browser_of, grant
 from tests.users import User

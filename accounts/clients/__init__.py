@@ -1,0 +1,1 @@
+"""Who asks: a request's address and device."""

@@ -1,0 +1,1 @@
+"""What columns hold: fields that normalise themselves, and text that can be seen."""

@@ -1,0 +1,1 @@
+"""The directory of users, and the index of its search."""

@@ -1,0 +1,1 @@
+"""Messages to users: sending them, the notices, and the tokens in them."""

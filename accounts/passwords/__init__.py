@@ -1,0 +1,1 @@
+"""Passwords: their normal form, their hash, and which are refused."""

@@ -1,0 +1,1 @@
+"""Pictures of users: checked, made smaller, stored and discarded."""

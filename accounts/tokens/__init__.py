@@ -1,0 +1,1 @@
+"""Access and refresh tokens: their claims, their cookie, and whose a request's is."""
