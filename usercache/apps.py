@@ -17,6 +17,7 @@ class UserCacheConfig(AppConfig):
         """Register the checks and listen to the user model."""
         from usercache import checks
         from usercache.database import home_database
+        from usercache.management import switch
         from usercache.orm import outbox, signals
         from usercache.orm.writes import RENEWAL
         from usercache.runtime import RUNTIME
@@ -30,6 +31,7 @@ class UserCacheConfig(AppConfig):
         setting_changed.connect(RUNTIME.follow_settings)
         RUNTIME.extend(outbox.extend)
         RUNTIME.extend(RENEWAL.extend)
+        RUNTIME.extend(switch.extend)
         if connections[home].vendor == "postgresql":
             from usercache.postgresql.journal import connect
 

@@ -5,11 +5,11 @@ and nothing without one.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from usercache.codec import Record, Values
-    from usercache.requests import Lookup
+    from usercache.lookup import Source
 
 # How a look-up was answered.
 L1: Final = "l1"
@@ -39,12 +39,10 @@ class Observer:
     def note_lookup(self, result: str, began: float, pk: str) -> None:
         """Hear of a look-up that was answered; `began` comes from `time.perf_counter()`."""
 
-    def note_hit(
-        self, backend: str, key: str, record: "Record", lookup: "Callable[[], Lookup]"
-    ) -> None:
+    def note_hit(self, backend: str, key: str, pk: Any, source: "Source", record: "Record") -> None:
         """Hear which record answered a look-up of a single user."""
 
-    def note_unserved(self, lookup: "Lookup", row: "Values | None") -> None:
+    def note_unserved(self, key: str, pk: Any, source: "Source", row: "Values | None") -> None:
         """Hear how the database answered for a single user that the switch keeps out."""
 
     def count(self, name: str, by: int) -> None:
@@ -58,8 +56,8 @@ class Events:
         """Start without observers."""
         self.observers: tuple[Observer, ...] = ()
         self._lookups: tuple[Callable[[str, float, str], None], ...] = ()
-        self._hits: tuple[Callable[[str, str, Record, Callable[[], Lookup]], None], ...] = ()
-        self._unserved: tuple[Callable[[Lookup, Values | None], None], ...] = ()
+        self._hits: tuple[Callable[[str, str, Any, Source, Record], None], ...] = ()
+        self._unserved: tuple[Callable[[str, Any, Source, Values | None], None], ...] = ()
         self._counts: tuple[Callable[[str, int], None], ...] = ()
 
     def subscribe(self, observer: Observer) -> None:
@@ -80,17 +78,15 @@ class Events:
         for note in self._lookups:
             note(result, began, pk)
 
-    def note_hit(
-        self, backend: str, key: str, record: "Record", lookup: "Callable[[], Lookup]"
-    ) -> None:
+    def note_hit(self, backend: str, key: str, pk: Any, source: "Source", record: "Record") -> None:
         """See `Observer.note_hit`."""
         for note in self._hits:
-            note(backend, key, record, lookup)
+            note(backend, key, pk, source, record)
 
-    def note_unserved(self, lookup: "Lookup", row: "Values | None") -> None:
+    def note_unserved(self, key: str, pk: Any, source: "Source", row: "Values | None") -> None:
         """See `Observer.note_unserved`."""
         for note in self._unserved:
-            note(lookup, row)
+            note(key, pk, source, row)
 
     def count(self, name: str, by: int = 1) -> None:
         """See `Observer.count`; zero isn't told."""

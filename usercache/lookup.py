@@ -11,28 +11,24 @@ only costs a fill. `docs/caveats.md` lists the limits.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 
-from usercache.backends.base import (
-    Backend,
-    Invalidated,
-    L1Cache,
-    UnavailableError,
-    new_fill_lock,
-)
+from usercache.backends.base import Backend, UnavailableError, holders_of, new_fill_lock
+from usercache.backends.choice import Backends
 from usercache.clocks import MILLISECONDS
 from usercache.codec import EntryCodec, Record, UnreadableEntryError, Values
 from usercache.conf import conf
 from usercache.events import (
     FILLS,
     FILLS_REFUSED,
-    INVALIDATIONS,
     L1,
     MISS,
     NEGATIVE_HITS,
@@ -40,21 +36,45 @@ from usercache.events import (
     Events,
 )
 from usercache.keys import FILL_LOCK, WRITE_MARKER, pk_of
-from usercache.requests import BatchLookup, Lookup
-from usercache.serving import ALL, NONE, is_served
-from usercache.waiting import WaitPolicy
 
 if TYPE_CHECKING:
     from usercache.backends.resilient import ResilientBackend
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-RowT = TypeVar("RowT", bound=Values | None)
+FIRST_PAUSE_SECONDS: Final = 0.002
+"""Between two looks at a fill lock or write marker; it doubles each time."""
+REMEMBERED_WRITES: Final = 1000
 
 
-class Store:
-    """Look up through the backends and invalidate in them; their errors are counted, never raised.
+class Source(NamedTuple):
+    """Where the rows of one kind of records are loaded from."""
+
+    codec: EntryCodec
+    load: Callable[[Mapping[str, Any]], dict[str, Values]]
+    """Takes the primary key of each row by record key; leaves out those without a row."""
+    may_fill: Callable[[], bool]
+    """Whether a row loaded now is sure to be committed; asked only after a miss."""
+    fill_later: Callable[[Callable[[], None]], None] = lambda _fill: None
+    """Takes what fills, where a row loaded now may not be filled."""
+
+
+class Lookup(NamedTuple):
+    """What one call asks for."""
+
+    pks: Mapping[str, Any]
+    """By record key."""
+    source: Source
+    began: float
+    """From `time.perf_counter()`."""
+
+    def only(self, keys: Iterable[str]) -> "Lookup":
+        """Return the same for some of the keys."""
+        return self._replace(pks={key: self.pks[key] for key in keys})
+
+
+class Store(Backends):
+    """Look users up through the backends; an error of a backend never reaches the caller.
 
     `redis` is None where there is none. `random` returns a float from 0 to 1; `clock` seconds since
     1970, the same on all machines but for their skew.
@@ -71,40 +91,28 @@ class Store:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Combine the backends."""
-        self.redis = redis
-        self.memory = memory
-        self.l1: L1Cache | None = None
-        """The client-side cache in front of Redis, where `usercache.tracking` is installed."""
-        self.memory_l1: L1Cache | None = None
-        """That in front of process memory, which is then served only while the database reports
-        changes; None where it can't."""
-        self.events = events
-        self.on_recovery: list[Callable[[Backend], object]] = []
-        """Each is called with the bare Redis backend before it is used."""
-        self.served_percent = ALL
-        """See Note [The switch] in `usercache/serving.py`."""
-        self.random = random
+        super().__init__(memory, redis, events, random)
         self._clock = clock
         self.sleep = sleep
         self._wait_policy = WaitPolicy()
 
-    def recall(self, key: str, make_lookup: Callable[[], Lookup]) -> Values | None:
+    def recall(self, key: str, pk: Any, source: Source) -> Values | None:
         """Return the values under a record key if the client-side cache has them; no I/O.
 
-        None says nothing about the user: `look_up()` does, with what `make_lookup` returns.
+        None says nothing about the user: `look_up()` does.
         """
         l1 = self.present_l1
-        if l1 is None or not self._serves(key):
+        if l1 is None or not self.serves(key):
             return None
         began = time.perf_counter()
         record = l1.get(key)
         if record is None:
             return None
         self.events.note_lookup(L1, began, pk_of(key))
-        self.events.note_hit(L1, key, record, make_lookup)
+        self.events.note_hit(L1, key, pk, source, record)
         return record.values
 
-    def look_up(self, lookup: Lookup) -> Values | None:
+    def look_up(self, key: str, pk: Any, source: Source) -> Values | None:
         """Return the values under a record key, from a backend or loaded; None for no such user.
 
         Warm, it is one GET. Cold, one of all callers loads and fills; the others wait for it, up to
@@ -112,111 +120,35 @@ class Store:
         `USERCACHE_WRITE_MARKER_WAIT_SECONDS`. A caller that may not fill (inside a transaction,
         whose rows may never be committed) never waits and writes nothing.
         """
-        if not self._serves(lookup.key):
-            row = self._load(lookup)
-            self.events.note_unserved(lookup, row)
-            return row
-        versions = self._snapshot_versions([lookup.key])
-        return self._first_answer(
-            lambda backend: self._read_through(backend, lookup, versions),
-            otherwise=lambda: self._load_past([lookup.key], lambda: self._load(lookup)),
-        )
+        lookup = Lookup({key: pk}, source, time.perf_counter())
+        if self.serves(key):
+            return self._answer(lookup, self._read_through).get(key)
+        row = self._load(lookup).get(key)
+        self.events.note_unserved(key, pk, source, row)
+        return row
 
-    def look_up_many(self, batch: BatchLookup) -> dict[str, Values]:
-        """Return the values there are, by record key: one round trip, and two more after misses."""
-        if self.served_percent == ALL:
-            return self._look_up_served(batch)
-        found = self._load_many(batch, [key for key in batch.keys if not self._serves(key)])
-        served = [key for key in batch.keys if self._serves(key)]
-        return found | (self._look_up_served(batch._replace(keys=served)) if served else {})
+    def look_up_many(self, pks: Mapping[str, Any], source: Source) -> dict[str, Values]:
+        """Return the values there are, by record key, from the client-side cache where it has them.
 
-    def _look_up_served(self, batch: BatchLookup) -> dict[str, Values]:
-        versions = self._snapshot_versions(batch.keys)
-        return self._first_answer(
-            lambda backend: self._read_many_through(backend, batch, versions),
-            otherwise=lambda: self._load_past(
-                batch.keys, lambda: self._load_many(batch, batch.keys)
-            ),
-        )
-
-    def fill(self, batch: BatchLookup) -> None:
-        """Fill what a transaction has missed, now that it is over. Waits for nobody.
-
-        It answers nobody either, so it is no look-up of the metrics, and its errors are counted.
+        The others take one round trip, and two more after misses.
         """
-        try:
-            self._first_answer(
-                lambda backend: self._fill_missing(backend, batch), otherwise=lambda: None
-            )
-        except AnyDatabaseError as error:
-            self.events.note_error(error)
-
-    def recall_pointer(self, key: str) -> Any:
-        """Return the primary key that `keep_pointer()` was called with, if it is still held."""
-        l1 = self.present_l1
-        return None if l1 is None or self._is_off else l1.get_pointer(key)
-
-    def get_pointer(self, key: str) -> str | None:
-        """Return the id a pointer leads to, None where there is none. One operation."""
-        if self._is_off:
-            return None
-        pointer = self._first_answer(lambda backend: backend.get(key), otherwise=lambda: None)
-        return None if pointer is None else pointer.decode(errors="replace")
-
-    def keep_pointer(self, key: str, pk: Any) -> None:
-        """Let the client-side cache, if there is one, lead to a primary key; no I/O."""
-        if (l1 := self.present_l1) is not None:
-            l1.put_pointer(key, pk, conf.USERCACHE_TTL_SECONDS)
-
-    def set_pointer(self, key: str, pk: str) -> None:
-        """Let a pointer lead to an id; its readers check the record it leads to."""
-        if self._is_off:
-            return
-        ttl_ms = self.draw_ttl_ms(conf.USERCACHE_TTL_SECONDS)
-        self._first_answer(
-            lambda backend: backend.set_pointer(key, pk, ttl_ms), otherwise=lambda: None
-        )
+        found = dict[str, Values]()
+        for key, pk in pks.items():
+            if (values := self.recall(key, pk, source)) is not None:
+                found[key] = values
+        lookup = Lookup(pks, source, time.perf_counter())
+        rest = [key for key in pks if key not in found]
+        served = list(filter(self.serves, rest))
+        if len(served) < len(rest):
+            found |= self._load(lookup.only(set(rest).difference(served)))
+        if served:
+            found |= self._answer(lookup.only(served), self._read_many_through)
+        return found
 
     def set_markers(self, keys: Sequence[str], token: bytes) -> bool:
         """Set write markers before a change is committed; return whether Redis confirmed."""
         self._wait_policy.note_own(token)
-        return self._invalidate_in_all(lambda cache: cache.set_markers(keys, token))
-
-    def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> bool:
-        """Remove a token's write markers after its commit; return whether Redis confirmed."""
-        self.events.count(INVALIDATIONS, len(keys))
-        return self._invalidate_in_all(lambda cache: cache.clear_markers(keys, token, pointers))
-
-    def invalidate(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> bool:
-        """Invalidate keys whose change is already committed; return whether Redis confirmed."""
-        self.events.count(INVALIDATIONS, len(keys))
-        return self._invalidate_in_all(lambda cache: cache.invalidate(keys, pointers))
-
-    def invalidate_all(self) -> bool:
-        """Invalidate every user; return whether Redis confirmed."""
-        self.events.count(INVALIDATIONS)
-        return self._invalidate_in_all(lambda cache: cache.invalidate_all())
-
-    def empty_memory(self) -> None:
-        """Drop every record of this process: before and after Redis was out of use."""
-        self.memory.invalidate_all()
-        for l1 in self._l1s:
-            l1.invalidate_all()
-
-    def recover(self, redis: Backend) -> None:
-        """Empty process memory and tell Redis what it missed; called before Redis is used.
-
-        Raises:
-            redis.RedisError: Redis failed.
-            django.db.Error: the outbox can't be read. Nothing is lost by either.
-        """
-        self.empty_memory()
-        for tell in self.on_recovery:
-            tell(redis)
-
-    def draw_ttl_ms(self, seconds: float) -> int:
-        """Return a TTL in milliseconds, less a random part."""
-        return int(seconds * MILLISECONDS * (1 - conf.USERCACHE_TTL_JITTER * self.random()))
+        return super().set_markers(keys, token)
 
     def seconds_left(self, record: Record) -> float:
         """Return how long a record may be served: its TTL, less its age and a random part.
@@ -230,46 +162,27 @@ class Store:
         """Return the milliseconds since 1970."""
         return int(self._clock() * MILLISECONDS)
 
-    @property
-    def present_l1(self) -> L1Cache | None:
-        """The client-side cache in front of the backend that is used at present."""
-        redis = self.redis
-        return self.l1 if redis is not None and redis.breaker.is_closed else self.memory_l1
-
-    @property
-    def _l1s(self) -> list[L1Cache]:
-        return [l1 for l1 in (self.l1, self.memory_l1) if l1 is not None]
-
-    def _serves(self, key: str) -> bool:
-        return self.served_percent == ALL or is_served(key, self.served_percent)
-
-    @property
-    def _is_off(self) -> bool:
-        return self.served_percent == NONE
-
-    def _first_answer(self, ask: Callable[[Backend], T], otherwise: Callable[[], T]) -> T:
-        redis = self.redis
-        if redis is not None and redis.is_available():
-            try:
-                return ask(redis)
-            except UnavailableError:  # already counted
-                pass
-        return ask(self.memory) if self._may_ask_memory else otherwise()
-
-    @property
-    def _may_ask_memory(self) -> bool:
-        if self.memory_l1 is not None:
-            return self.memory_l1.is_current
-        # Unless Redis is known to be away, others write through it and can't tell our memory.
-        return self.redis is None or self.redis.breaker.is_away
+    def _answer(
+        self,
+        lookup: Lookup,
+        read: Callable[[Backend, Lookup, Mapping[str, Any]], dict[str, Values]],
+    ) -> dict[str, Values]:
+        # The versions before a backend is queried, and before the breaker is asked. If another
+        # backend answers than this cache is in front of, the version is none of its cache's.
+        l1 = self.present_l1
+        versions = {} if l1 is None else l1.snapshot_versions(lookup.pks)
+        return self.first_answer(
+            lambda backend: read(backend, lookup, versions),
+            otherwise=lambda: self._load_past(lookup),
+        )
 
     def _read_through(
         self, backend: Backend, lookup: Lookup, versions: Mapping[str, Any]
-    ) -> Values | None:
-        key = lookup.key
+    ) -> dict[str, Values]:
+        [key], source = lookup.pks, lookup.source
         waits: dict[bytes, Iterator[float]] = {}
         fill_lock = new_fill_lock()
-        if versions and lookup.may_fill():
+        if versions and source.may_fill():
             # What the client-side cache lacks is likely to be in Redis neither: a hit then costs a
             # script instead of a GET, and a miss one round trip less.
             held = backend.acquire_fill_lock(key, fill_lock)
@@ -279,13 +192,13 @@ class Store:
         while not is_locked:
             kind = held[:1] if held is not None else b""
             if held is not None and kind not in (FILL_LOCK, WRITE_MARKER):
-                record = self._read(lookup.codec, key, held)
+                record = self._read(source.codec, key, held)
                 if record is not None:
                     self._note_hit(backend, key, record, versions, lookup.began)
-                    self.events.note_hit(backend.name, key, record, lambda: lookup)
-                    return record.values
-            if not lookup.may_fill():
-                lookup.fill_later(partial(self.fill, lookup.as_batch()))
+                    self.events.note_hit(backend.name, key, lookup.pks[key], source, record)
+                    return {} if record.values is None else {key: record.values}
+            if not source.may_fill():
+                source.fill_later(partial(self._fill_missed, lookup))
                 break
             if held is not None and kind in (FILL_LOCK, WRITE_MARKER):
                 if kind not in waits:
@@ -300,48 +213,57 @@ class Store:
             held = backend.acquire_fill_lock(key, fill_lock, instead_of=held or b"")
             is_locked = held is None
         else:
-            return self._load_and_fill(
-                backend, lookup.codec, [key], fill_lock, lambda: {key: self._load(lookup)}
-            )[key]
+            return self._load_and_fill(backend, lookup, fill_lock, lambda: self._load(lookup))
         return self._load(lookup)
 
     def _read_many_through(
-        self, backend: Backend, batch: BatchLookup, versions: Mapping[str, Any]
+        self, backend: Backend, lookup: Lookup, versions: Mapping[str, Any]
     ) -> dict[str, Values]:
         # Where another caller holds a fill lock or a write marker, load without waiting or filling.
-        fill_lock = new_fill_lock()
-        if may_fill := batch.may_fill():
-            held = backend.acquire_fill_locks(batch.keys, fill_lock)
+        fill_lock, keys, source = new_fill_lock(), list(lookup.pks), lookup.source
+        if may_fill := source.may_fill():
+            held = backend.acquire_fill_locks(keys, fill_lock)
         else:
-            held = [entry or WRITE_MARKER for entry in backend.get_many(batch.keys)]
+            held = [entry or WRITE_MARKER for entry in backend.get_many(keys)]
         found, missed, locked = dict[str, Values](), list[str](), list[str]()
-        for key, entry in zip(batch.keys, held, strict=True):
+        for key, entry in zip(keys, held, strict=True):
             record = None
             if entry is None:
                 locked.append(key)
             elif entry[:1] not in (FILL_LOCK, WRITE_MARKER):
-                record = self._read(batch.codec, key, entry)
+                record = self._read(source.codec, key, entry)
             if record is None:
                 missed.append(key)
                 continue
-            self._note_hit(backend, key, record, versions, batch.began)
+            self._note_hit(backend, key, record, versions, lookup.began)
             if record.values is not None:
                 found[key] = record.values
         if missed and not may_fill:
-            batch.fill_later(partial(self.fill, batch._replace(keys=missed)))
+            source.fill_later(partial(self._fill_missed, lookup.only(missed)))
         return found | self._load_and_fill(
-            backend, batch.codec, locked, fill_lock, lambda: self._load_many(batch, missed)
+            backend, lookup.only(locked), fill_lock, lambda: self._load(lookup.only(missed))
         )
 
-    def _fill_missing(self, backend: Backend, batch: BatchLookup) -> None:
-        fill_lock, locked = new_fill_lock(), list[str]()
-        for key, held in zip(
-            batch.keys, backend.acquire_fill_locks(batch.keys, fill_lock), strict=True
-        ):
-            if held is None or self._replaces(backend, batch.codec, key, held, fill_lock):
-                locked.append(key)
-        if locked:
-            self._load_and_fill(backend, batch.codec, locked, fill_lock, lambda: batch.load(locked))
+    def _fill_missed(self, lookup: Lookup) -> None:
+        # What a transaction has missed, now that it is over. It waits for nobody and answers
+        # nobody, so it is no look-up of the metrics, and its errors are counted.
+        try:
+            self.first_answer(
+                lambda backend: self._fill_missing(backend, lookup), otherwise=lambda: None
+            )
+        except AnyDatabaseError as error:
+            self.events.note_error(error)
+
+    def _fill_missing(self, backend: Backend, lookup: Lookup) -> None:
+        fill_lock, source = new_fill_lock(), lookup.source
+        answers = backend.acquire_fill_locks(list(lookup.pks), fill_lock)
+        locked = lookup.only(
+            key
+            for key, held in zip(lookup.pks, answers, strict=True)
+            if held is None or self._replaces(backend, source.codec, key, held, fill_lock)
+        )
+        if locked.pks:
+            self._load_and_fill(backend, locked, fill_lock, lambda: source.load(locked.pks))
 
     def _replaces(
         self, backend: Backend, codec: EntryCodec, key: str, held: bytes, fill_lock: bytes
@@ -384,49 +306,42 @@ class Store:
         if l1 is not None and key in versions:
             l1.put(key, record, versions[key], self.seconds_left(record))
 
-    def _load(self, lookup: Lookup) -> Values | None:
+    def _load(self, lookup: Lookup) -> dict[str, Values]:
         try:
-            return lookup.load()
+            return lookup.source.load(lookup.pks) if lookup.pks else {}
         finally:
-            self.events.note_lookup(MISS, lookup.began, pk_of(lookup.key))
+            for key in lookup.pks:
+                self.events.note_lookup(MISS, lookup.began, pk_of(key))
 
-    def _load_many(self, batch: BatchLookup, keys: Sequence[str]) -> dict[str, Values]:
-        try:
-            return batch.load(keys) if keys else {}
-        finally:
-            for key in keys:
-                self.events.note_lookup(MISS, batch.began, pk_of(key))
-
-    def _load_past(self, keys: Sequence[str], load: Callable[[], T]) -> T:
+    def _load_past(self, lookup: Lookup) -> dict[str, Values]:
         # While no backend may be asked. A commit can be seen before it is reported: memory may hold
         # an older row, or be about to, and would serve it once it is asked again.
-        loaded = load()
+        loaded = self._load(lookup)
         if self.memory_l1 is not None:
-            self.memory_l1.invalidate(keys)
+            self.memory_l1.invalidate(list(lookup.pks))
         return loaded
 
     def _load_and_fill(
         self,
         backend: Backend,
-        codec: EntryCodec,
-        locked: Sequence[str],
+        locked: Lookup,
         fill_lock: bytes,
-        load: Callable[[], dict[str, RowT]],
-    ) -> dict[str, RowT]:
-        began_ms = self.now_ms()
+        load: Callable[[], dict[str, Values]],
+    ) -> dict[str, Values]:
+        began_ms, codec = self.now_ms(), locked.source.codec
         try:
             loaded = load()
         except AnyDatabaseError:
             # So that no caller waits for a load that failed. Without keys, there is no I/O.
             with suppress(UnavailableError):  # already counted
-                backend.invalidate(locked)
+                backend.invalidate(list(locked.pks))
             raise
         entries = {
             key: (
                 codec.encode(key, loaded.get(key), began_ms),
                 self.draw_ttl_ms(_ttl_seconds(loaded.get(key))),
             )
-            for key in locked
+            for key in locked.pks
         }
         if entries:
             with suppress(UnavailableError):  # already counted; the rows are loaded all the same
@@ -435,25 +350,55 @@ class Store:
                 self.events.count(FILLS_REFUSED, len(entries) - filled)
         return loaded
 
-    def _snapshot_versions(self, keys: Sequence[str]) -> Mapping[str, Any]:
-        # Before a backend is queried, and before the breaker is asked. If another backend answers
-        # than this cache is in front of, the version is none of its cache's.
-        l1 = self.present_l1
-        return {} if l1 is None else l1.snapshot_versions(keys)
-
-    def _invalidate_in_all(self, invalidate: Callable[[Invalidated], None]) -> bool:
-        invalidate(self.memory)
-        redis = self.redis
-        is_confirmed = redis is None
-        if redis is not None and redis.is_available(invalidates=True):
-            with suppress(UnavailableError):  # already counted; the breaker is open now
-                invalidate(redis)
-                is_confirmed = True
-        for l1 in self._l1s:
-            # Last, or another thread could put back what its backend still had.
-            invalidate(l1)
-        return is_confirmed
-
 
 def _ttl_seconds(values: Values | None) -> float:
     return conf.USERCACHE_NEGATIVE_TTL_SECONDS if values is None else conf.USERCACHE_TTL_SECONDS
+
+
+class WaitPolicy:
+    """How long a look-up waits for another caller's load or write before it queries the database.
+
+    It waits for each load, and for each write until one look-up has waited in vain: that write is a
+    long transaction or was rolled back, and no look-up of this process waits for it again. Most
+    writes end within milliseconds, so waiting saves a query, and one more for every other caller
+    who asks for the same user. Threads share one policy.
+    """
+
+    def __init__(self) -> None:
+        """Start without any write known to take long."""
+        self._outlasting = deque[bytes](maxlen=REMEMBERED_WRITES)
+        self._own = _OwnWrites()
+
+    def note_own(self, token: bytes) -> None:
+        """Note a write of this thread, which can't end while the thread waits for it."""
+        self._own.tokens.append(token)
+
+    def pauses(self, held: bytes) -> Iterator[float]:
+        """Yield the seconds to sleep before each further look at a fill lock or write marker."""
+        if held[:1] == FILL_LOCK:
+            return _pauses(conf.USERCACHE_FILL_LOCK_WAIT_SECONDS)
+        holders = holders_of(held)
+        if holders & set(self._own.tokens) or holders <= set(self._outlasting):
+            return iter(())
+        return _pauses(conf.USERCACHE_WRITE_MARKER_WAIT_SECONDS)
+
+    def give_up(self, held: bytes) -> None:
+        """Stop waiting for the writes that are still under way."""
+        if held[:1] != FILL_LOCK:
+            self._outlasting.extend(holders_of(held) - set(self._own.tokens))
+
+
+class _OwnWrites(threading.local):
+    """The last writes of each thread; a rollback is not reported, so they are only forgotten."""
+
+    def __init__(self) -> None:
+        self.tokens = deque[bytes](maxlen=REMEMBERED_WRITES)
+
+
+def _pauses(bound_seconds: float) -> Iterator[float]:
+    pause, waited = FIRST_PAUSE_SECONDS, 0.0
+    while waited < bound_seconds:
+        pause = min(pause, bound_seconds - waited)
+        yield pause
+        waited += pause
+        pause *= 2

@@ -6,17 +6,16 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Final, Protocol
 
 from django.conf import settings
 
 from usercache.backends import memory
+from usercache.backends.choice import NONE
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.events import Events
 from usercache.lookup import Store
-from usercache.serving import NONE, follow_switch
 
 VERDICT_SECONDS: Final = 2.0
 """How long an operator's command waits for Redis: longer than a probe and a small outbox."""
@@ -141,7 +140,7 @@ def _add_redis(store: Store, alias: str) -> Service:
         store.events,
         on_opening=store.empty_memory,
         on_recovery=store.recover,
-        on_heartbeat=partial(follow_switch, store),
+        on_heartbeat=store.beat,
     )
     return Recovery(store.redis, store.events)
 

@@ -7,17 +7,16 @@ was assigned: see Note [Saving a cached user] in `usercache/instances/saving.py`
 phone, so the truth of every answer hangs on the record key alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import islice
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 
-from usercache.codec import Codec, Values, get_codec, is_unique
+from usercache.codec import Codec, get_codec, is_unique
 from usercache.conf import conf
 from usercache.database import after_commit, database_of
 from usercache.identifiers import (
@@ -33,16 +32,8 @@ from usercache.identifiers import (
 from usercache.instances.building import build
 from usercache.keys import pointer_key, record_key
 from usercache.orm import outbox
-from usercache.orm.loading import (
-    fill_after_request,
-    load,
-    load_many,
-    load_pk,
-    load_users,
-    may_fill,
-)
+from usercache.orm.loading import load, load_pk, load_users, source_of
 from usercache.orm.writes import Write
-from usercache.requests import BatchLookup, Lookup
 from usercache.runtime import get_store
 
 if TYPE_CHECKING:
@@ -130,7 +121,7 @@ def get_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
             rows = {user.pk: user for user in load_users(codec, {"pk__in": batch.values()})}
             users |= {pk: rows[pk] for pk in batch.values() if pk in rows}
             continue
-        found = _look_up_many(codec, batch)
+        found = get_store().look_up_many(batch, source_of(codec))
         users |= {pk: build(codec, found[key]) for key, pk in batch.items() if key in found}
     return users
 
@@ -319,18 +310,17 @@ def _recall_by(codec: Codec, identifier: str, value: object) -> "User | None":
 
 def _recall(codec: Codec, pk: Any) -> "User | None":
     key = record_key(pk)
-    values = get_store().recall(key, partial(_make_lookup, codec, key, pk))
+    values = get_store().recall(key, pk, source_of(codec))
     return None if values is None else build(codec, values)
 
 
 def _look_up(codec: Codec, pk: Any) -> "User | None":
     if not conf.USERCACHE_ENABLED:
         return _load_user(codec, {"pk": pk})
-    key, store = record_key(pk), get_store()
-    make_lookup = partial(_make_lookup, codec, key, pk)
-    values = store.recall(key, make_lookup)
+    key, store, source = record_key(pk), get_store(), source_of(codec)
+    values = store.recall(key, pk, source)
     if values is None:
-        values = store.look_up(make_lookup())
+        values = store.look_up(key, pk, source)
     if values is None:
         database_of(codec)  # raises if the router names another database now
         return None
@@ -339,33 +329,3 @@ def _look_up(codec: Codec, pk: Any) -> "User | None":
 
 def _load_user(codec: Codec, by: Mapping[str, Any]) -> "User | None":
     return next(iter(load_users(codec, by)), None)
-
-
-def _make_lookup(codec: Codec, key: str, pk: Any) -> Lookup:
-    load_row, may_fill_now = partial(load, codec, {"pk": pk}), partial(may_fill, codec)
-    fill_later = partial(fill_after_request, codec)
-    return Lookup(key, codec, load_row, may_fill_now, perf_counter(), fill_later)
-
-
-def _look_up_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
-    def load_missed(keys: Sequence[str]) -> dict[str, Values]:
-        rows = load_many(codec, [pks[key] for key in keys])
-        return {key: rows[pks[key]] for key in keys if pks[key] in rows}
-
-    store, recalled = get_store(), dict[str, Values]()
-    for key, pk in pks.items():
-        if (values := store.recall(key, partial(_make_lookup, codec, key, pk))) is not None:
-            recalled[key] = values
-    rest = [key for key in pks if key not in recalled]
-    if not rest:
-        return recalled
-    return recalled | store.look_up_many(
-        BatchLookup(
-            rest,
-            codec,
-            load_missed,
-            partial(may_fill, codec),
-            perf_counter(),
-            partial(fill_after_request, codec),
-        )
-    )

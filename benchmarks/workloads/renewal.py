@@ -84,7 +84,7 @@ def renew_under_load(
         "background": lambda age, left: left <= BACKGROUND_SHARE * (age + left),
     }
     renewer = Renewer(load, dues[way], pool) if way in dues else None
-    with mock.patch("usercache.users.load", load):
+    with mock.patch("usercache.orm.loading.load", load):
         times = _look_up_steadily(renewer, Zipf(count, EXPONENT, random), first, rate, seconds)
     if pool is not None:
         pool.submit(connections.close_all).result()  # its own: `connection.close` is this thread's

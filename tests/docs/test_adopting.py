@@ -15,7 +15,7 @@ from django.core.management import call_command
 from tests.documents import Block, find_blocks, find_blocks_below
 from tests.packaging.instructions import INSTALLING, MANAGE, RELAY
 from tests.servers.stack import PROJECT
-from usercache.serving import is_served
+from usercache.backends.choice import is_served
 
 PAGE: Final = PROJECT / "docs" / "adopting.md"
 STEPS: Final = [

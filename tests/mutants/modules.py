@@ -17,7 +17,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/instances/test_kinds_of_columns.py",
         "tests/usercache/auth/test_simplejwt_settings.py",
     ),
-    "usercache/serving.py": ("tests/usercache/test_serving.py",),
+    "usercache/management/switch.py": ("tests/usercache/management/test_switch.py",),
     "usercache/auth/verified_tokens.py": ("tests/usercache/auth/test_verified_tokens.py",),
     "usercache/backends/breaker.py": ("tests/usercache/backends/test_breaker.py",),
     "usercache/backends/lua.py": (
@@ -28,10 +28,13 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_lookup.py",
         "tests/usercache/test_batch_lookup.py",
         "tests/usercache/test_backend_choice.py",
-        "tests/usercache/test_serving.py",
+        "tests/usercache/management/test_switch.py",
     ),
     "usercache/versions/__init__.py": ("tests/accounts/test_user_versions.py",),
-    "usercache/waiting.py": ("tests/usercache/test_lookup.py",),
+    "usercache/backends/choice.py": (
+        "tests/usercache/test_backend_choice.py",
+        "tests/usercache/management/test_switch.py",
+    ),
     "usercache/orm/writes.py": (
         "tests/usercache/orm/test_writes.py",
         "tests/usercache/test_users.py",
@@ -51,7 +54,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/backends/resilient.py": (
         "tests/usercache/backends/test_resilient.py",
         "tests/usercache/backends/test_recovery.py",
-        "tests/usercache/test_serving.py",
+        "tests/usercache/management/test_switch.py",
     ),
     "usercache/l1/cache.py": ("tests/usercache/l1/test_cache.py",),
     "usercache/l1/memory.py": ("tests/usercache/l1/test_memory.py",),

@@ -208,7 +208,7 @@ def test_database_that_fails_after_the_commit(alice: User, monkeypatch: pytest.M
             raise OperationalError("gone")
         return load(*args)
 
-    monkeypatch.setattr("usercache.users.load", fail_later)
+    monkeypatch.setattr("usercache.orm.loading.load", fail_later)
     assert get(f"/read/{alice.pk}") == {"name": "Alice"}
     assert counts()["errors_OperationalError"] == 1
 

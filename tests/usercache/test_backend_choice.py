@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -23,10 +22,10 @@ from usercache.events import Observer
 from usercache.keys import FILL_LOCK, WRITE_MARKER
 from usercache.l1.cache import ClientCache
 from usercache.l1.memory import ReportedMemory
-from usercache.lookup import Store
-from usercache.requests import BatchLookup, Lookup
+from usercache.lookup import Source, Store
 
 KEY, OTHER = "user:id:7", "user:id:8"
+PKS = {KEY: 7, OTHER: 8}
 VALUES: Values = ("alice@example.com", 7)
 TTL_SECONDS = 300.0
 
@@ -58,8 +57,8 @@ class Hits(Observer):
     def note_lookup(self, result: str, began: float, pk: str) -> None:
         self.lookups.append((result, pk))
 
-    def note_hit(self, backend: str, key: str, record: Any, lookup: Callable[[], Lookup]) -> None:
-        assert lookup().key == key
+    def note_hit(self, backend: str, key: str, pk: Any, source: Source, record: Any) -> None:
+        assert key == f"user:id:{pk}"
         self.hits.append((backend, key, record.values))
 
 
@@ -105,20 +104,25 @@ class World:
         self.loads += 1
         return self.values
 
-    def make_lookup(self, key: str = KEY) -> Lookup:
-        return Lookup(key, self.codec, self.load, lambda: True, perf_counter())
+    def source_of(self, load: Callable[[], Values | None]) -> Source:
+        def load_it(pks: Mapping[str, Any]) -> dict[str, Values]:
+            [key], row = pks, load()
+            return {} if row is None else {key: row}
 
-    def look_up(self, key: str = KEY) -> Values | None:
-        return self.store.look_up(self.make_lookup(key))
+        return Source(self.codec, load_it, lambda: True)
+
+    def look_up(
+        self, key: str = KEY, load: Callable[[], Values | None] | None = None
+    ) -> Values | None:
+        return self.store.look_up(key, PKS[key], self.source_of(load or self.load))
 
     def look_up_many(
         self, load: Callable[[Any], dict[str, Values]], *, may_fill: bool = True
     ) -> dict[str, Values]:
-        batch = BatchLookup((KEY, OTHER), self.codec, load, lambda: may_fill, perf_counter())
-        return self.store.look_up_many(batch)
+        return self.store.look_up_many(PKS, Source(self.codec, load, lambda: may_fill))
 
     def recall(self) -> Values | None:
-        return self.store.recall(KEY, self.make_lookup)
+        return self.store.recall(KEY, PKS[KEY], self.source_of(self.load))
 
     def leave(self) -> None:
         """Let Redis be known to be away."""
@@ -271,8 +275,7 @@ def test_fill_that_fails_costs_no_answer(world: World) -> None:
         world.redis.is_failing = True
         return VALUES
 
-    lookup = world.make_lookup()._replace(load=fail_then_load)
-    assert world.store.look_up(lookup) == VALUES
+    assert world.look_up(load=fail_then_load) == VALUES
     assert "fills" not in counts(world.store)
     assert "fills_refused" not in counts(world.store)
 
@@ -285,9 +288,8 @@ def test_load_that_fails_leaves_no_lock(world: World, is_failing: bool) -> None:
         world.redis.is_failing = is_failing
         raise OperationalError
 
-    lookup = world.make_lookup()._replace(load=fail)
     with pytest.raises(OperationalError):
-        world.store.look_up(lookup)
+        world.look_up(load=fail)
     world.redis.is_failing = False
     if not is_failing:
         assert world.redis.get(KEY) is None
@@ -304,8 +306,7 @@ def test_refused_fill_is_counted(world: World) -> None:
         world.redis.invalidate([KEY])
         return VALUES
 
-    lookup = world.make_lookup()._replace(load=load_late)
-    assert world.store.look_up(lookup) == VALUES
+    assert world.look_up(load=load_late) == VALUES
     assert world.redis.get(KEY) is None
     assert counts(world.store) == {"misses": 1, "fills_refused": 1}
 
@@ -337,7 +338,7 @@ def test_batch_counts_each_user(world: World) -> None:
     assert world.look_up_many(lambda _keys: {}) == {KEY: VALUES}
     assert world.hits.lookups == [("miss", "7"), ("redis", "7"), ("miss", "8")]
     assert world.look_up_many(lambda _keys: {}) == {KEY: VALUES}
-    assert world.hits.lookups[3:] == [("redis", "7"), ("redis", "8")]
+    assert world.hits.lookups[3:] == [("l1", "7"), ("redis", "8")]
     assert counts(world.store)["negative_hits"] == 1
     assert counts(world.store)["fills"] == 2
 
@@ -418,7 +419,7 @@ def test_redis_that_fails_half_way_leaves_no_record_of_memory(
     world: World, reported: ClientCache
 ) -> None:
     """The version was that of another cache."""
-    versions = world.store._snapshot_versions([KEY])
+    versions = world.l1.snapshot_versions([KEY])
     reported.put(KEY, Record(VALUES, 1), versions[KEY], TTL_SECONDS)
     assert len(reported) == 0
 

@@ -203,6 +203,6 @@ def test_loop_goes_on_while_a_user_is_loaded(
         await sync_to_async(connections.close_all)()
         return found
 
-    monkeypatch.setattr("usercache.users.load", load_slowly)
+    monkeypatch.setattr("usercache.orm.loading.load", load_slowly)
     assert asyncio.run(look_up()) == some[0]
     assert loaded_on != [threading.get_ident()]

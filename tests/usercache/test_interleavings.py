@@ -32,12 +32,12 @@ from usercache.backends import lua
 from usercache.backends.base import MOST_HOLDERS
 from usercache.conf import conf
 from usercache.keys import record_key
+from usercache.lookup import FIRST_PAUSE_SECONDS
 from usercache.models import PendingInvalidation
 from usercache.orm.outbox import drain
 from usercache.postgresql.labels import CLOSING
 from usercache.runtime import RUNTIME, get_store
 from usercache.users import get_user_by_id
-from usercache.waiting import FIRST_PAUSE_SECONDS
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 
 import pytest
 from django.core.cache import caches
@@ -19,9 +18,7 @@ from usercache.backends.memory import MemoryBackend
 from usercache.codec import Codec, Record, Values
 from usercache.conf import conf
 from usercache.keys import FILL_LOCK
-from usercache.lookup import Store
-from usercache.requests import Lookup
-from usercache.waiting import FIRST_PAUSE_SECONDS, REMEMBERED_WRITES, WaitPolicy
+from usercache.lookup import FIRST_PAUSE_SECONDS, REMEMBERED_WRITES, Source, Store, WaitPolicy
 
 KEY, OTHER = "user:id:7", "user:id:8"
 VALUES: Values = ("alice@example.com", 7)
@@ -78,7 +75,10 @@ def look_up(
     key: str = KEY,
     may_fill: bool = True,
 ) -> Values | None:
-    return store.look_up(Lookup(key, codec, load, lambda: may_fill, perf_counter()))
+    def load_it(_pks: object) -> dict[str, Values]:
+        return {} if (row := load()) is None else {key: row}
+
+    return store.look_up(key, 7, Source(codec, load_it, lambda: may_fill))
 
 
 def test_miss_then_hit(store: Store, codec: Codec) -> None:

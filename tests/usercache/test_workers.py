@@ -75,7 +75,7 @@ def break_audit(monkeypatch: pytest.MonkeyPatch, fail: Callable[..., None]) -> N
     found.share = 1.0
     found.start()
     for _ in range(2):
-        found.add(Sample("redis", None, None))  # type: ignore[arg-type]  # unread
+        found.add(Sample("redis", "", None, None, None))  # type: ignore[arg-type]  # unread
 
 
 def break_listener(monkeypatch: pytest.MonkeyPatch, fail: Callable[..., None]) -> None:

@@ -20,7 +20,7 @@ import logging
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 from django.db import connections
@@ -29,11 +29,10 @@ from usercache.backends.base import UnavailableError
 from usercache.clocks import MILLISECONDS
 from usercache.codec import EntryCodec, Record, Values
 from usercache.events import L1, MEMORY, Observer
-from usercache.lookup import Store
+from usercache.lookup import Source, Store
 from usercache.management.inspection import UNREACHABLE, inspect_record
 from usercache.observability import metrics
 from usercache.observability.metrics.recorder import Recorder
-from usercache.requests import Lookup
 from usercache.workers import Worker
 
 logger = logging.getLogger(__name__)
@@ -47,8 +46,10 @@ class Sample(NamedTuple):
     """A hit that was drawn, and what is needed to judge it."""
 
     backend: str  # that answered: l1, redis or memory
+    key: str
+    pk: Any
+    source: Source
     record: Record
-    lookup: Lookup
     is_suspect: bool = False  # the row differed while the same record was still served
 
 
@@ -82,12 +83,10 @@ class Audit(Observer):
         """Return whether to compare this hit; 0.1 us."""
         return self._random() < self.share
 
-    def note_hit(
-        self, backend: str, key: str, record: Record, lookup: Callable[[], Lookup]
-    ) -> None:
+    def note_hit(self, backend: str, key: str, pk: Any, source: Source, record: Record) -> None:
         """Draw some of the hits; each is judged on the audit's thread."""
         if self.draws():
-            self.add(Sample(backend, record, lookup()))
+            self.add(Sample(backend, key, pk, source, record))
 
     def add(self, sample: Sample) -> None:
         """Have a hit judged in a moment."""
@@ -121,10 +120,10 @@ class Audit(Observer):
         self._worker.end()
 
     def _judge(self, sample: Sample) -> str | None:
-        row, served = sample.lookup.load(), sample.record
-        if is_same(sample.lookup, sample.record, row):
+        row, served = sample.source.load({sample.key: sample.pk}).get(sample.key), sample.record
+        if is_same(sample, row):
             return metrics.AUDIT_CHECKED
-        backend, record = self._look_again(sample.lookup)
+        backend, record = self._look_again(sample)
         if (backend == MEMORY) != (sample.backend == MEMORY):
             return metrics.AUDIT_UNDECIDED  # Redis went or came; what it holds can't be asked
         if record is None or record.filled_at_ms != served.filled_at_ms:
@@ -134,31 +133,31 @@ class Audit(Observer):
         self._report(sample, row)
         return metrics.AUDIT_MISMATCHED
 
-    def _look_again(self, lookup: Lookup) -> tuple[str, Record | None]:
+    def _look_again(self, sample: Sample) -> tuple[str, Record | None]:
         # What a look-up would find cached now; loads, counts and changes nothing.
         l1 = self._store.present_l1
         if l1 is not None:
-            record = l1.get(lookup.key)
+            record = l1.get(sample.key)
             if record is not None:
                 return L1, record
-        state = inspect_record(self._store, lookup.key, lookup.codec)
+        state = inspect_record(self._store, sample.key, sample.source.codec)
         if state.state == UNREACHABLE:
             raise UnavailableError
         return state.backend, state.record
 
     def _report(self, sample: Sample, row: Values | None) -> None:
-        served, lookup = sample.record, sample.lookup
+        served = sample.record
         age_ms = max(0, int(self._clock() * MILLISECONDS) - served.filled_at_ms)
         self._recorder.count(metrics.AUDIT_WORST_MS, age_ms)
         logger.warning(
             "The record under %s (%s) is not what the database has: %s. It was filled %.1f s ago, "
             "and is invalidated now.",
-            lookup.key,
+            sample.key,
             sample.backend,
-            _describe_difference(lookup.codec, row, served.values),
+            _describe_difference(sample.source.codec, row, served.values),
             age_ms / MILLISECONDS,
         )
-        self._store.invalidate([lookup.key])
+        self._store.invalidate([sample.key])
 
     def _run(self) -> None:
         while (waiting := self._samples.get()) is not None:
@@ -173,11 +172,11 @@ class Audit(Observer):
                 self._samples.put((time.monotonic() + DELAY_SECONDS, suspect))
 
 
-def is_same(lookup: Lookup, record: Record, row: Values | None) -> bool:
+def is_same(sample: Sample, row: Values | None) -> bool:
     """Return whether a record is what the row would be cached as."""
-    key, codec = lookup.key, lookup.codec
-    values = map(codec.comparable, (row, record.values))
-    ours, served = (codec.encode(key, compared, 0) for compared in values)
+    codec = sample.source.codec
+    values = map(codec.comparable, (row, sample.record.values))
+    ours, served = (codec.encode(sample.key, compared, 0) for compared in values)
     return ours == served
 
 

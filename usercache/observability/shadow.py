@@ -2,10 +2,11 @@
 
 Note [Shadow mode]
 ------------------
-For users that the switch keeps out of the cache (`usercache/serving.py`), the database answers. A
-share of these look-ups is then repeated on a thread of its own, as the cache would make them: from
-process memory, from Redis, or as a miss that fills. A hit that is the row that was answered counts
-as compared. One that differs is a sample of the audit's, which decides whether a write explains it.
+For users that the switch keeps out of the cache (`usercache/management/switch.py`), the database
+answers. A share of these look-ups is then repeated on a thread of its own, as the cache would make
+them: from process memory, from Redis, or as a miss that fills. A hit that is the row that was
+answered counts as compared. One that differs is a sample of the audit's, which decides whether a
+write explains it.
 
 No answer is changed or delayed: a look-up costs its caller one entry in a queue. The thread makes
 one GET for each drawn look-up, and a query for a miss or a difference; what comes while the queue
@@ -16,18 +17,17 @@ these have counters of their own.
 from collections.abc import Callable
 from functools import cached_property
 from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections, connections
 
 from usercache.codec import Record, Values
 from usercache.events import Events, Observer
-from usercache.lookup import Store
+from usercache.lookup import Source, Store
 from usercache.observability import metrics
 from usercache.observability.audit import Audit, Sample, is_same
 from usercache.observability.metrics.recorder import Recorder
-from usercache.requests import Lookup
 from usercache.workers import Worker
 
 ROOM: Final = 1000  # look-ups that may wait to be repeated; those that come when it is full aren't
@@ -36,7 +36,9 @@ ROOM: Final = 1000  # look-ups that may wait to be repeated; those that come whe
 class Unserved(NamedTuple):
     """A look-up that the database answered."""
 
-    lookup: Lookup
+    key: str
+    pk: Any
+    source: Source
     row: Values | None
 
 
@@ -66,10 +68,10 @@ class Shadow(Observer):
         """Start the thread; raises `RuntimeError` where there can't be one."""
         self._worker.start()
 
-    def note_unserved(self, lookup: Lookup, row: Values | None) -> None:
+    def note_unserved(self, key: str, pk: Any, source: Source, row: Values | None) -> None:
         """Draw some of the look-ups; each is repeated on the shadow's thread."""
         if self._random() < self.share:
-            self.add(Unserved(lookup, row))
+            self.add(Unserved(key, pk, source, row))
 
     def add(self, unserved: Unserved) -> None:
         """Have a look-up repeated by and by."""
@@ -80,12 +82,12 @@ class Shadow(Observer):
 
     def compare(self, unserved: Unserved) -> None:
         """Look up through the cache, and compare; a round trip, and a query for a miss."""
-        store, lookup = self._store, unserved.lookup
+        store = self._store
         if store.redis is None or not store.redis.breaker.is_closed:
             self._recorder.count(metrics.AUDIT_UNDECIDED, 1)
             return
         try:
-            hit = self._cache.look_up(lookup)
+            hit = self._cache.look_up(unserved)
         except AnyDatabaseError as error:
             store.events.note_error(error)
             self._recorder.count(metrics.AUDIT_UNDECIDED, 1)
@@ -94,7 +96,7 @@ class Shadow(Observer):
             self._recorder.count(metrics.SHADOW_MISSES, 1)
             return
         self._recorder.count(metrics.SHADOW_HITS, 1)
-        if is_same(lookup, hit.record, unserved.row):
+        if is_same(hit, unserved.row):
             self._recorder.count(metrics.AUDIT_CHECKED, 1)
         else:
             self._audit.add(hit)
@@ -131,14 +133,12 @@ class _ServingStore(Observer):
         self._store.l1 = store.l1
         self._hit: Sample | None = None
 
-    def look_up(self, lookup: Lookup) -> Sample | None:
+    def look_up(self, unserved: Unserved) -> Sample | None:
         """Return the hit, None after a miss; that fills."""
-        self._hit = None
-        if self._store.recall(lookup.key, lambda: lookup) is None:
-            self._store.look_up(lookup)
+        self._hit, (key, pk, source, _) = None, unserved
+        if self._store.recall(key, pk, source) is None:
+            self._store.look_up(key, pk, source)
         return self._hit
 
-    def note_hit(
-        self, backend: str, key: str, record: Record, lookup: Callable[[], Lookup]
-    ) -> None:
-        self._hit = Sample(backend, record, lookup())
+    def note_hit(self, backend: str, key: str, pk: Any, source: Source, record: Record) -> None:
+        self._hit = Sample(backend, key, pk, source, record)

@@ -4,8 +4,9 @@ Rows are found by the model's default manager, as in Django's own log-in: a user
 "no such user" here, too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.core.exceptions import EmptyResultSet
@@ -14,6 +15,7 @@ from django.db import connections, models, transaction
 from usercache.codec import Codec, Values
 from usercache.database import database_of, is_in_transaction
 from usercache.identifiers import PK
+from usercache.lookup import Source
 from usercache.orm.statement import get_statement, is_plain
 
 if TYPE_CHECKING:
@@ -41,10 +43,15 @@ def load_pk(codec: Codec, by: Mapping[str, Any]) -> Any:
     return found[0] if found else None
 
 
-def load_many(codec: Codec, pks: Sequence[Any]) -> dict[Any, Values]:
-    """Return the columns of the rows that exist, by primary key. One query."""
-    found = rows_of(codec).filter(pk__in=pks).values_list("pk", *codec.columns)
-    return {pk: codec.read_row(row) for pk, *row in found}
+def load_many(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
+    """Return the columns of the rows that exist, by record key. One query."""
+    if len(pks) == 1:
+        [(key, pk)] = pks.items()
+        row = load(codec, {PK: pk})
+        return {} if row is None else {key: row}
+    found = rows_of(codec).filter(pk__in=pks.values()).values_list("pk", *codec.columns)
+    rows = {pk: codec.read_row(row) for pk, *row in found}
+    return {key: rows[pk] for key, pk in pks.items() if pk in rows}
 
 
 def load_users(codec: Codec, by: Mapping[str, Any]) -> "list[User]":
@@ -70,6 +77,17 @@ def fill_after_request(codec: Codec, fill: Callable[[], None]) -> None:
         and len(connection.run_on_commit) < MOST_AFTER_COMMIT
     ):
         transaction.on_commit(fill, using=alias)
+
+
+@lru_cache(maxsize=2)
+def source_of(codec: Codec) -> Source:
+    """Return what loads users for the store."""
+    return Source(
+        codec,
+        partial(load_many, codec),
+        partial(may_fill, codec),
+        partial(fill_after_request, codec),
+    )
 
 
 def rows_of(codec: Codec) -> "models.QuerySet[models.Model]":

@@ -1,8 +1,7 @@
 """Look up what a user may do: the grants and the names in one round trip, the groups in another."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.models import Permission
@@ -14,7 +13,8 @@ from usercache.conf import conf
 from usercache.database import database_of
 from usercache.identifiers import row_pk
 from usercache.keys import extension_key
-from usercache.orm.loading import fill_after_request, may_fill
+from usercache.lookup import Source
+from usercache.orm.loading import source_of
 from usercache.permissions.links import (
     GRANTS,
     GROUP,
@@ -22,14 +22,13 @@ from usercache.permissions.links import (
     find_user_links,
     group_links,
 )
-from usercache.requests import BatchLookup, Lookup
 from usercache.runtime import get_store
 
 FORMAT: Final = 1
 PERMISSIONS_KEY: Final = extension_key(PERMISSIONS)
 
 Ids = tuple[int, ...]
-Load = Callable[[Sequence[str]], dict[str, Values]]
+Load = Callable[[Codec, Mapping[str, Any]], dict[str, Values]]
 
 
 class Content(NamedTuple):
@@ -58,15 +57,14 @@ def look_up(user: models.Model, *, is_superuser: bool) -> PermissionNames:
     """
     codec = get_codec()
     pk = row_pk(codec, user)
-    load_first = partial(_load_first, codec, pk)
     if is_superuser:
-        names = _find([PERMISSIONS_KEY], load_first)[PERMISSIONS_KEY].names
+        names = _find({PERMISSIONS_KEY: None}, _load_first)[PERMISSIONS_KEY].names
         return PermissionNames(set(names), set(names))
     grants_key = extension_key(f"{GRANTS}{pk}")
-    first = _find([grants_key, PERMISSIONS_KEY], load_first)
+    first = _find({grants_key: pk, PERMISSIONS_KEY: None}, _load_first)
     grants, permissions = first[grants_key], first[PERMISSIONS_KEY]
     groups = {f"{GROUP}{group}": group for group in grants.groups}  # a number needs no quoting
-    of_groups = _find(groups, partial(_load_groups, codec, groups)) if groups else {}
+    of_groups = _find(groups, _load_groups) if groups else {}
     by_groups = {pk for group in of_groups.values() for pk in group.permissions}
     return _name(codec, permissions, grants.permissions, by_groups)
 
@@ -84,31 +82,21 @@ def _name(
     )
 
 
-def _find(keys: Iterable[str], load: Load) -> dict[str, Content]:
-    store, codec, found = get_store(), _get_entry_codec(get_codec()), dict[str, Values]()
-    may_fill_now = partial(may_fill, get_codec())
-    fill_later = partial(fill_after_request, get_codec())
-
-    def make_lookup(key: str) -> Lookup:
-        return Lookup(key, codec, lambda: load([key])[key], may_fill_now, perf_counter())
-
-    rest = list[str]()
-    for key in keys:
-        if (values := store.recall(key, partial(make_lookup, key))) is not None:
-            found[key] = values
-        else:
-            rest.append(key)
-    if rest:
-        found |= store.look_up_many(
-            BatchLookup(rest, codec, load, may_fill_now, perf_counter(), fill_later)
-        )
+def _find(pks: Mapping[str, Any], load: Load) -> dict[str, Content]:
+    found = get_store().look_up_many(pks, _source_of(get_codec(), load))
     return {key: Content(*values) for key, values in found.items()}
 
 
-def _load_first(codec: Codec, pk: Any, keys: Sequence[str]) -> dict[str, Values]:
+@lru_cache(maxsize=4)
+def _source_of(codec: Codec, load: Load) -> Source:
+    users = source_of(codec)
+    return users._replace(codec=_get_entry_codec(codec), load=partial(load, codec))
+
+
+def _load_first(codec: Codec, pks: Mapping[str, Any]) -> dict[str, Values]:
     return {
         key: _load_permissions(codec) if key == PERMISSIONS_KEY else _load_grants(codec, pk)
-        for key in keys
+        for key, pk in pks.items()
     }
 
 
@@ -125,10 +113,10 @@ def _load_grants(codec: Codec, pk: Any) -> Content:
     return Content(tuple(sorted(ids["groups"])), tuple(sorted(ids["user_permissions"])))
 
 
-def _load_groups(codec: Codec, groups: Mapping[str, int], keys: Sequence[str]) -> dict[str, Values]:
+def _load_groups(codec: Codec, groups: Mapping[str, int]) -> dict[str, Values]:
     links = group_links()
     owner, other = links.owner.attname, links.other.attname
-    wanted = {groups[key]: key for key in keys}
+    wanted = {group: key for key, group in groups.items()}
     ids: dict[int, list[int]] = {group: [] for group in wanted}
     rows = links.rows(database_of(codec)).filter(**{f"{owner}__in": wanted})
     for group, permission in rows.values_list(owner, other):

@@ -203,7 +203,7 @@ def test_database_that_is_away(alice: User, monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_args: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr("usercache.users.load", fail)
+    monkeypatch.setattr("usercache.orm.loading.load", fail)
     status, headers, body = ask(token)
     assert status == "503 Service Unavailable"
     assert headers["Retry-After"] == "1"

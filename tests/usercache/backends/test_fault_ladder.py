@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from pytest_django import Settings
@@ -17,13 +16,12 @@ from tests.usercache.redis_faults import FAULTS, Fault
 from tests.users import User
 from usercache.backends.base import new_token
 from usercache.codec import Codec, Values
-from usercache.lookup import Store
+from usercache.lookup import Source, Store
 from usercache.management.inspection import inspect_record
 from usercache.observability.metrics import MINUTE_SECONDS
 from usercache.observability.metrics.recorder import Batch
 from usercache.observability.metrics.store import MetricsStore
 from usercache.observability.metrics.time_buckets import TimeBucket
-from usercache.requests import Lookup
 from usercache.runtime import get_store
 
 pytestmark = pytest.mark.redis
@@ -61,11 +59,12 @@ def store(server: RedisServer, proxy: TcpProxy, settings: Settings) -> Store:
 
 
 def look_up(store: Store, row: Values) -> Values | None:
-    return store.look_up(Lookup(KEY, CODEC, lambda: row, lambda: True, perf_counter()))
+    return store.look_up(KEY, 7, Source(CODEC, lambda _pks: {KEY: row}, lambda: True))
 
 
 def look_up_cold(store: Store) -> None:
-    assert store.look_up(Lookup(COLD_KEY, CODEC, lambda: NEW, lambda: True, perf_counter())) == NEW
+    source = Source(CODEC, lambda _pks: {COLD_KEY: NEW}, lambda: True)
+    assert store.look_up(COLD_KEY, 8, source) == NEW
 
 
 def write(store: Store) -> None:

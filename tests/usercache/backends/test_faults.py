@@ -346,7 +346,7 @@ def test_failed_load_leaves_no_fill_lock(alice: User, monkeypatch: pytest.Monkey
         raise DatabaseError("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr("usercache.users.load", fail)
+        patched.setattr("usercache.orm.loading.load", fail)
         with pytest.raises(DatabaseError):
             get_user_by_id(alice.pk)
     assert inspect_user(alice.pk).state == "nothing"

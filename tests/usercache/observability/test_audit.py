@@ -14,6 +14,7 @@ from tests.usercache.observability.recorded import recorded
 from tests.users import User
 from tests.waiting import wait_until
 from usercache.backends.base import new_token
+from usercache.codec import Values
 from usercache.events import L1
 from usercache.lookup import Store
 from usercache.management.inspection import inspect_user
@@ -153,7 +154,7 @@ def test_commit_that_is_not_invalidated_yet_explains_a_difference(
 ) -> None:
     """Between commit and invalidation a write marker stands where the record was."""
     sample = hit(alice, drawn)
-    store.set_markers([sample.lookup.key], new_token())
+    store.set_markers([sample.key], new_token())
     write_past_the_cache(alice, first_name="Alicia")
     assert judge(store, sample) == {AUDIT_CHECKED: 1, AUDIT_EXPLAINED: 1}
 
@@ -167,7 +168,7 @@ def test_suspect_that_is_gone_at_the_second_look_is_explained(
     suspect = observers_of(store).audit.judge(sample)
     assert suspect is not None
     assert recorded(observers_of(store).recorder).get(AUDIT_CHECKED) is None
-    store.invalidate([sample.lookup.key])
+    store.invalidate([sample.key])
     assert judge(store, suspect) == {AUDIT_CHECKED: 1, AUDIT_EXPLAINED: 1}
 
 
@@ -176,11 +177,11 @@ def test_what_cannot_be_compared_is_not_counted_as_checked(
 ) -> None:
     """A database that fails leaves a hit undecided, and is counted by its error's name."""
 
-    def fail() -> None:
+    def fail(_pks: object) -> dict[str, Values]:
         raise OperationalError("the database is away")
 
     sample = hit(alice, drawn)
-    failing = sample._replace(lookup=sample.lookup._replace(load=fail))
+    failing = sample._replace(source=sample.source._replace(load=fail))
     assert judge(store, failing) == {AUDIT_UNDECIDED: 1}
     assert counts(store)["errors_OperationalError"] == 1
 

@@ -17,6 +17,8 @@ from tests.usercache.l1 import bring_l1
 from tests.usercache.observability.recorded import recorded
 from tests.users import User
 from tests.waiting import wait_until
+from usercache.backends.choice import is_served
+from usercache.codec import Values
 from usercache.events import L1
 from usercache.keys import record_key
 from usercache.lookup import Store
@@ -34,7 +36,6 @@ from usercache.observability.observers import observers_of
 from usercache.observability.shadow import Unserved
 from usercache.observability.snapshot import take_snapshot
 from usercache.runtime import get_store
-from usercache.serving import is_served
 from usercache.users import get_user_by_id
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.redis]
@@ -225,11 +226,12 @@ def test_database_that_fails_leaves_it_undecided(
 ) -> None:
     """Its error is counted by name."""
 
-    def fail() -> None:
+    def fail(_pks: object) -> dict[str, Values]:
         raise OperationalError("the database is away")
 
-    lookup = look_up(alice, drawn).lookup._replace(load=fail)
-    assert compare(store, Unserved(lookup, None)) == {AUDIT_UNDECIDED: 1}
+    unserved = look_up(alice, drawn)
+    failing = unserved._replace(source=unserved.source._replace(load=fail))
+    assert compare(store, failing) == {AUDIT_UNDECIDED: 1}
     assert counts(store)["errors_OperationalError"] == 1
 
 
@@ -243,7 +245,7 @@ def test_only_users_kept_out_are_compared(
     assert 0 < len(kept_out) < len(users)
     for user in users:
         get_user_by_id(user.pk)
-    assert [unserved.lookup.key for unserved in drawn] == list(map(record_key, kept_out))
+    assert [unserved.key for unserved in drawn] == list(map(record_key, kept_out))
 
 
 def test_full_queue_costs_no_memory(
@@ -258,7 +260,7 @@ def test_full_queue_costs_no_memory(
 def test_share_of_the_look_ups_is_drawn(store: Store, alice: User) -> None:
     """None with a share of 0, all with 1, and else by chance."""
     row, found = observers_of(store), dict[float, int]()
-    lookup = Unserved(None, None)  # type: ignore[arg-type]  # is only kept
+    lookup = Unserved("", None, None, None)  # type: ignore[arg-type]  # is only kept
     for share in (0, 0.3, 0.5, 1):
         drawing = shadow.Shadow(share, row.recorder, row.audit, store, lambda: 0.4)
         drawing.note_unserved(*lookup)

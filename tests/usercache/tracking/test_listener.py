@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from time import perf_counter
+from typing import Any
 
 import pytest
 from django.core.cache import close_caches
@@ -33,8 +33,7 @@ from usercache.codec import Values, get_codec
 from usercache.conf import conf
 from usercache.l1.cache import ClientCache
 from usercache.l1.listener import Listener
-from usercache.lookup import Store
-from usercache.requests import Lookup
+from usercache.lookup import Source, Store
 from usercache.runtime import RUNTIME, Runtime, get_store
 
 pytestmark = pytest.mark.redis
@@ -84,15 +83,15 @@ def l1_of(store: Store) -> ClientCache:
 
 
 def look_up(store: Store, row: Values = ROW) -> Values | None:
-    lookup = Lookup(KEY, get_codec(), lambda: row, lambda: True, perf_counter())
-    return store.recall(KEY, lambda: lookup) or store.look_up(lookup)
+    source = Source(get_codec(), lambda _pks: {KEY: row}, lambda: True)
+    return store.recall(KEY, 7, source) or store.look_up(KEY, 7, source)
 
 
 def recall(store: Store) -> Values | None:
-    return store.recall(KEY, never)
+    return store.recall(KEY, 7, Source(get_codec(), never, never))
 
 
-def never() -> Lookup:
+def never(*_arguments: object) -> Any:
     raise AssertionError("nothing is audited here")
 
 

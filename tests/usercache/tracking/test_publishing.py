@@ -1,7 +1,6 @@
 """The premises of Note [Changes by publish/subscribe], on real Redis."""
 
 from collections.abc import Callable, Iterator
-from time import perf_counter
 
 import pytest
 from pytest_django import Settings
@@ -19,8 +18,7 @@ from usercache.conf import conf
 from usercache.keys import HEARTBEAT
 from usercache.l1.cache import ClientCache
 from usercache.l1.listener import Answer, Changes
-from usercache.lookup import Store
-from usercache.requests import Lookup
+from usercache.lookup import Source, Store
 from usercache.runtime import Runtime, get_store
 from usercache.tracking.subscription import SubscribedConnection
 
@@ -68,8 +66,8 @@ def beat(connection: SubscribedConnection) -> list[Changes | Answer]:
 
 
 def look_up(store: Store, row: Values = ROW) -> Values | None:
-    lookup = Lookup(KEY, get_codec(), lambda: row, lambda: True, perf_counter())
-    return store.recall(KEY, lambda: lookup) or store.look_up(lookup)
+    source = Source(get_codec(), lambda _pks: {KEY: row}, lambda: True)
+    return store.recall(KEY, 7, source) or store.look_up(KEY, 7, source)
 
 
 def is_held(store: Store) -> bool:

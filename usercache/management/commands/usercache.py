@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from usercache.backends.base import UnavailableError
+from usercache.backends.choice import ALL, NONE
+from usercache.management.switch import read_switch, set_switch
 from usercache.runtime import await_verdict, get_store
-from usercache.serving import ALL, NONE, read_switch, set_switch
 
 
 class Command(BaseCommand):

@@ -12,11 +12,12 @@ from tests.counting import CountCommands
 from tests.processes import python
 from tests.usercache.conftest import MakeUser
 from tests.users import User
+from usercache.backends.choice import is_served
 from usercache.backends.redis import RedisBackend
 from usercache.backends.resilient import HEARTBEAT_SECONDS
-from usercache.keys import SERVING, record_key
+from usercache.keys import record_key
+from usercache.management.switch import SERVING, follow_switch, read_switch, set_switch
 from usercache.runtime import get_store
-from usercache.serving import follow_switch, is_served, read_switch, set_switch
 from usercache.users import (
     get_user_by_email,
     get_user_by_id,

@@ -12,26 +12,28 @@ them with each higher number. A Redis that has lost the number gets it again fro
 knows it.
 """
 
-import zlib
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from usercache.keys import SERVING
+from usercache.backends.choice import ALL
+from usercache.lookup import Store
+from usercache.runtime import Service
 
 if TYPE_CHECKING:
     from usercache.backends.redis import RedisBackend
-    from usercache.lookup import Store
 
-ALL: Final = 100
-"""Percent."""
-NONE: Final = 0
+SERVING: Final = "usercache:serving"
+"""The key of the percent; absent for all."""
 
 
-def is_served(key: str, percent: int) -> bool:
-    """Return whether a record key is among the so many percent that are served."""
-    return zlib.crc32(key.encode()) % ALL < percent
+def extend(store: Store) -> Iterable[Service]:
+    """Follow the switch; see `usercache.runtime.Extension`."""
+    store.on_heartbeat.append(partial(follow_switch, store))
+    return ()
 
 
-def follow_switch(store: "Store", redis: "RedisBackend") -> None:
+def follow_switch(store: Store, redis: "RedisBackend") -> None:
     """Serve as many users as Redis says, or let Redis know, if it has lost what it said."""
     percent = read_switch(redis)
     if percent is not None:
