@@ -3,7 +3,7 @@
 import math
 
 from rest_framework import status
-from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, PermissionDenied
 
 
 class Unauthorized(APIException):
@@ -98,6 +98,30 @@ class RefreshHeaderRequired(PermissionDenied):
 
     default_detail = "Send the header X-Refresh-Cookie with this, whatever its value."
     default_code = "refresh_header_required"
+
+
+class NoSuchUser(NotFound):
+    """No user with this id or identifier, or none whom the caller may see."""
+
+    default_detail = "There is no such user."
+
+
+class NoSuchSession(NotFound):
+    """The caller has no session with this id."""
+
+    default_detail = "There is no such session."
+
+
+class NoSuchKey(NotFound):
+    """The caller has no API key with this id."""
+
+    default_detail = "There is no such API key."
+
+
+class Conflict(APIException):
+    """What is asked for doesn't fit the state of the account."""
+
+    status_code = status.HTTP_409_CONFLICT
 
 
 class RequestTooLarge(APIException):

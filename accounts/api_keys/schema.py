@@ -3,35 +3,39 @@
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from accounts.api_keys.serializers import (
     KeyListSerializer,
     KeyRequestSerializer,
     NewKeySerializer,
 )
-from accounts.schema.operations import Answer, Body, Parameters, operation
-from accounts.schema.people import PASSWORD
-from accounts.schema.refusals import BUSY, NO_PROOF, NO_SUCH_KEY, TOO_MANY_ATTEMPTS
+from accounts.schema.operations import (
+    Answer,
+    Body,
+    Parameters,
+    no_content,
+    operation,
+    path_parameter,
+)
+from accounts.schema.people import CREATED_AT, PASSWORD
+from accounts.schema.refusals import (
+    NO_SUCH_KEY,
+    PROVEN,
+    WRONG_PASSWORD,
+)
 
 TAG: Final = "API keys"
 KEY: Final[dict[str, Any]] = {
     "id": "5d0c7a9e31f24b68",
     "name": "Payroll export",
     "scope": "read",
-    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "created_at": CREATED_AT,
     "expires_at": "2026-05-31T10:30:00.123456-04:00",
     "last_used_at": None,
 }
 # The secret's bits are all zero.
 NEW_KEY: Final = {"key": f"hmb_{KEY['id']}_{'A' * 43}", **KEY}
-KEY_ID: Final = OpenApiParameter(
-    "key_id",
-    {"type": "string"},
-    OpenApiParameter.PATH,
-    description="The key's id.",
-    examples=[OpenApiExample("Grace", KEY["id"])],
-)
+KEY_ID: Final = path_parameter("key_id", "The key's id.", KEY["id"], {"type": "string"})
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
@@ -58,13 +62,11 @@ CREATE_KEY: Final = operation(
     "answer shows it once. A new password and a log-out everywhere end every key, and a message "
     "tells of each new one. A key can't make keys, nor manage the account. A code of the second "
     "factor is needed where there is one.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=Body(
         KeyRequestSerializer,
         {"name": KEY["name"], "scope": "read", "expires_in_days": 90, "password": PASSWORD},
-        {"password": ["This password is wrong."]},
+        WRONG_PASSWORD,
     ),
     answer=Answer("The key.", NewKeySerializer, NEW_KEY, status_code=201),
 )
@@ -84,5 +86,5 @@ REVOKE_KEY: Final = operation(
     "End one of one's own keys. It dies at once, at every server.",
     NO_SUCH_KEY,
     parameters=Parameters([KEY_ID]),
-    answer=Answer("The key is revoked.", None, status_code=204),
+    answer=no_content("The key is revoked."),
 )

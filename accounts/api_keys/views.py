@@ -1,7 +1,6 @@
 """`/auth/api-keys`: a user's own keys, which no key can manage."""
 
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -9,6 +8,7 @@ from rest_framework.views import APIView
 from accounts.api_keys import schema
 from accounts.api_keys.serializers import KeyListSerializer, KeyRequestSerializer, KeySerializer
 from accounts.api_keys.services import create_key, list_keys, revoke_key
+from accounts.errors import NoSuchKey
 from accounts.limits.rates import check_limit, make_code_counter
 from accounts.limits.workload import slow_work
 from accounts.tokens.viewer import get_session_id, get_viewer
@@ -48,5 +48,5 @@ class KeyView(APIView):
     def delete(self, request: Request, key_id: str) -> Response:
         """Revoke one of one's own keys."""
         if not revoke_key(user_id=get_viewer(request).pk, key_id=key_id):
-            raise NotFound("There is no such API key.")
+            raise NoSuchKey
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,6 +1,5 @@
 """The operations on leaving, and on coming back."""
 
-from functools import partial
 from typing import Any, Final
 
 from accounts.hooks import EXPORT_SECTIONS
@@ -9,17 +8,18 @@ from accounts.leaving.serializers import (
     ExportSerializer,
     OwnPasswordSerializer,
 )
-from accounts.mail.tokens import INVALID
-from accounts.schema.operations import Answer, Body, operation
-from accounts.schema.people import EMAIL, MAIL_TOKEN, PASSWORD, SESSION, USER
-from accounts.schema.recovery import MAILED
-from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
-from accounts.serializers.requests import EmailSerializer, MailTokenSerializer
-from accounts.serializers.responses import DetailSerializer
+from accounts.schema.operations import Answer, Body, no_content, open_operation, operation, sentence
+from accounts.schema.people import MAIL_TOKEN, PASSWORD, SESSION, USER
+from accounts.schema.recovery import BY_EMAIL, INVALID_TOKEN, MAILED
+from accounts.schema.refusals import (
+    PROVEN,
+    TOO_MANY_ATTEMPTS,
+    WRONG_PASSWORD,
+)
+from accounts.serializers.requests import MailTokenSerializer
 
 TAG: Final = "Leaving"
 REOPENED: Final = "The account is open again. Log in as before."
-WRONG_PASSWORD: Final = {"password": ["This password is wrong."]}
 EXPORTED: Final[dict[str, Any]] = {
     "exported_at": USER["updated_at"],
     "profile": USER,
@@ -27,7 +27,6 @@ EXPORTED: Final[dict[str, Any]] = {
     "sessions": [SESSION],
     **{name: section.example for name, section in sorted(EXPORT_SECTIONS.items())},
 }
-open_operation: Final = partial(operation, is_open=True)
 
 EXPORT: Final = operation(
     "export_account",
@@ -35,9 +34,7 @@ EXPORT: Final = operation(
     "Take one's data along",
     "Return all that is kept of the account, without secrets: profile, sessions, API keys, second "
     "factors, and what happened to it.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=Body(OwnPasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     answer=Answer("The data.", ExportSerializer, EXPORTED),
 )
@@ -50,11 +47,9 @@ CLOSE_ACCOUNT: Final = operation(
     "the server says otherwise, a message can open it again; then it is erased. With `erase` that "
     "is done at once: nothing brings it back, and a code of the second factor is needed where "
     "there is one.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=Body(AccountClosingSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
-    answer=Answer("The account is closed, or erased.", None, status_code=204),
+    answer=no_content("The account is closed, or erased."),
 )
 
 ASK_FOR_REOPENING: Final = open_operation(
@@ -63,7 +58,7 @@ ASK_FOR_REOPENING: Final = open_operation(
     "Ask for one's closed account",
     "Mail a token to the closed account with this email, if there is one.",
     TOO_MANY_ATTEMPTS,
-    body=Body(EmailSerializer, {"email": EMAIL}, {"email": ["Enter a valid email address."]}),
+    body=BY_EMAIL,
     answer=MAILED,
 )
 
@@ -74,6 +69,6 @@ REOPEN_ACCOUNT: Final = open_operation(
     "Open it again with the token from the message, as it was but for the picture. Log in as "
     "before.",
     TOO_MANY_ATTEMPTS,
-    body=Body(MailTokenSerializer, {"token": MAIL_TOKEN}, {"token": [INVALID]}),
-    answer=Answer("The account is open.", DetailSerializer, {"detail": REOPENED}),
+    body=Body(MailTokenSerializer, {"token": MAIL_TOKEN}, INVALID_TOKEN),
+    answer=sentence("The account is open.", REOPENED),
 )

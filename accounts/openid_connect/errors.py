@@ -3,9 +3,9 @@
 from typing import Final
 
 from rest_framework import status
-from rest_framework.exceptions import APIException, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 
-from accounts.errors import Unauthorized
+from accounts.errors import Conflict, Unauthorized
 
 PAUSE_SECONDS: Final = 5
 """How long a provider that didn't answer isn't asked again by this process."""
@@ -41,36 +41,38 @@ class OwnEmailNotVerified(PermissionDenied):
     default_code = "own_email_not_verified"
 
 
-class AccountExists(APIException):
+class AccountExists(Conflict):
     """Somebody has the email; see Note [OpenID Connect]."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = (
         "There is an account with your email already. Log in to it, and link the provider there."
     )
     default_code = "account_exists"
 
 
-class IdentityTaken(APIException):
+class NoSuchIdentity(NotFound):
+    """The caller has no identity with this id."""
+
+    default_detail = "There is no such identity."
+
+
+class IdentityTaken(Conflict):
     """The identity is another account's."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = "Another account is linked to this one of the provider. Unlink it there first."
     default_code = "identity_taken"
 
 
-class ProviderLinked(APIException):
+class ProviderLinked(Conflict):
     """The account has an identity of this provider."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = "Your account is linked to this provider already. Unlink it first."
     default_code = "provider_linked"
 
 
-class LastWayIn(APIException):
+class LastWayIn(Conflict):
     """Without the identity nobody could log in to the account."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = "You couldn't log in any more. Choose a password first."
     default_code = "last_way_in"
 

@@ -1,11 +1,7 @@
 """The operations on providers and identities in OpenAPI."""
 
-from functools import partial
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
-
-from accounts.columns.fields import LARGEST_INTEGER
 from accounts.errors import (
     AccountGone,
     Busy,
@@ -19,6 +15,7 @@ from accounts.openid_connect.errors import (
     FlowNotValid,
     IdentityTaken,
     LastWayIn,
+    NoSuchIdentity,
     OwnEmailNotVerified,
     ProviderLinked,
     ProviderRefused,
@@ -35,22 +32,30 @@ from accounts.openid_connect.serializers import (
     ProviderListSerializer,
     UnlinkingSerializer,
 )
-from accounts.schema.operations import Answer, Body, Parameters, operation
-from accounts.schema.people import CHALLENGE, PASSWORD, TOKENS, USER
+from accounts.schema.operations import (
+    Answer,
+    Body,
+    Parameters,
+    no_content,
+    open_operation,
+    operation,
+    path_parameter,
+)
+from accounts.schema.people import CHALLENGE, CREATED_AT, PASSWORD
 from accounts.schema.refusals import (
-    BUSY,
     NO_DATABASE,
-    NO_PROOF,
+    PROVEN,
     TOO_MANY_ATTEMPTS,
     UNAUTHENTICATED_EXAMPLES,
-    Refusal,
+    WRONG_PASSWORD,
     from_error,
+    missing,
     refuse,
 )
-from accounts.serializers.responses import LoginSerializer, UnfinishedLoginSerializer
+from accounts.schema.sessions import LOGGED_IN
+from accounts.serializers.responses import UnfinishedLoginSerializer
 
 TAG: Final = "Providers"
-open_operation: Final = partial(operation, is_open=True)
 
 ISSUER: Final = "https://accounts.google.com"
 REDIRECT_URI: Final = "https://www.example.com/signed-in"
@@ -64,24 +69,17 @@ IDENTITY: Final[dict[str, Any]] = {
     "provider": "google",
     "issuer": ISSUER,
     "subject": "110169484474386276334",
-    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "created_at": CREATED_AT,
     "last_used_at": None,
 }
-IDENTITY_ID: Final = OpenApiParameter(
-    "identity_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
-    OpenApiParameter.PATH,
-    description="The identity's id.",
-    examples=[OpenApiExample("Grace", 3)],
-)
+IDENTITY_ID: Final = path_parameter("identity_id", "The identity's id.", 3)
 NO_PROVIDER: Final = {"provider": ["There is no such provider."]}
-NO_CODE: Final = {"code": ["This field is required."]}
+NO_CODE: Final = missing("code")
 UNREACHED: Final = refuse(
-    503,
     "The provider or the database can't be reached, or too much is going on, just now.",
     NO_DATABASE,
-    from_error(Busy),
-    from_error(ProviderUnavailable),
+    Busy,
+    ProviderUnavailable,
 )
 
 LIST_PROVIDERS: Final = open_operation(
@@ -112,22 +110,21 @@ COMPLETE_LOGIN: Final = open_operation(
     "an account gets a new one, with the email that the provider has verified. An account with "
     "that email is never entered by it: log in to it, and link the provider.",
     refuse(
-        401,
         "The flow or the code isn't good, or the account is closed; or the second factor is "
         "missing.",
-        from_error(FlowNotValid),
-        from_error(ProviderRefused),
-        from_error(AccountGone),
+        FlowNotValid,
+        ProviderRefused,
+        AccountGone,
         from_error(SecondFactorRequired, challenge=CHALLENGE),
         from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
         serializer=UnfinishedLoginSerializer,
     ),
-    refuse(403, "There is no email to make an account with.", from_error(EmailNotVerified)),
-    refuse(409, "There is an account with this email.", from_error(AccountExists)),
+    refuse("There is no email to make an account with.", EmailNotVerified),
+    refuse("There is an account with this email.", AccountExists),
     TOO_MANY_ATTEMPTS,
     UNREACHED,
     body=Body(LoginCompletionSerializer, COMPLETION, NO_CODE),
-    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
+    answer=LOGGED_IN,
 )
 
 LIST_IDENTITIES: Final = operation(
@@ -144,11 +141,10 @@ BEGIN_LINK: Final = operation(
     "Begin to link a provider",
     "Do as for a log-in; what comes back is for `POST /auth/identities/complete`.",
     refuse(
-        403,
         "The account's email isn't verified; or it has no password, and the log-in was too long "
         "ago.",
-        from_error(OwnEmailNotVerified),
-        from_error(RecentLoginRequired),
+        OwnEmailNotVerified,
+        RecentLoginRequired,
     ),
     TOO_MANY_ATTEMPTS,
     UNREACHED,
@@ -162,18 +158,16 @@ COMPLETE_LINK: Final = operation(
     "Link a provider",
     "Let the user log in to this account by the provider from now on. They are told by mail.",
     refuse(
-        401,
         "No access token, or one that is not good any more; or the flow or the code isn't good.",
         *UNAUTHENTICATED_EXAMPLES,
-        from_error(FlowNotValid),
-        from_error(ProviderRefused),
+        FlowNotValid,
+        ProviderRefused,
     ),
-    refuse(403, "The account's email isn't verified.", from_error(OwnEmailNotVerified)),
+    refuse("The account's email isn't verified.", OwnEmailNotVerified),
     refuse(
-        409,
         "This account has one of this provider, or another account has this one.",
-        from_error(ProviderLinked),
-        from_error(IdentityTaken),
+        ProviderLinked,
+        IdentityTaken,
     ),
     TOO_MANY_ATTEMPTS,
     UNREACHED,
@@ -187,16 +181,10 @@ UNLINK: Final = operation(
     "Unlink a provider",
     "Remove one of one's own identities, unless nobody could log in any more. The user is told by "
     "mail.",
-    NO_PROOF,
-    refuse(
-        404, "No such identity of one's own.", Refusal("not_found", "There is no such identity.")
-    ),
-    refuse(409, "It is the last way in.", from_error(LastWayIn)),
-    TOO_MANY_ATTEMPTS,
-    BUSY,
-    body=Body(
-        UnlinkingSerializer, {"password": PASSWORD}, {"password": ["This password is wrong."]}
-    ),
+    PROVEN,
+    refuse("No such identity of one's own.", NoSuchIdentity),
+    refuse("It is the last way in.", LastWayIn),
+    body=Body(UnlinkingSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     parameters=Parameters([IDENTITY_ID]),
-    answer=Answer("It is removed.", None, status_code=204),
+    answer=no_content("It is removed."),
 )

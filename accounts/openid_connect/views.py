@@ -6,7 +6,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +14,7 @@ from accounts.clients.devices import get_device
 from accounts.limits.rates import check_limit
 from accounts.limits.workload import slow_work
 from accounts.openid_connect import schema
+from accounts.openid_connect.errors import NoSuchIdentity
 from accounts.openid_connect.providers import FORM_POST, find_provider, list_providers
 from accounts.openid_connect.serializers import (
     BeginningSerializer,
@@ -143,7 +143,7 @@ class IdentityView(APIView):
                 **body.validated_data,
             )
         if not is_removed:
-            raise NotFound("There is no such identity.")
+            raise NoSuchIdentity
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

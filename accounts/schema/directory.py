@@ -1,27 +1,23 @@
 """The operations on other people's profiles."""
 
-from functools import partial
 from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiExample
 
-from accounts.columns.fields import LARGEST_INTEGER
 from accounts.schema.components import ProfileSerializer
-from accounts.schema.operations import Answer, Parameters, operation
+from accounts.schema.operations import (
+    Answer,
+    Parameters,
+    keyed_operation,
+    path_parameter,
+)
 from accounts.schema.people import CONTACT_PROFILE, PUBLIC_PROFILE
-from accounts.schema.refusals import BUSY, NO_SUCH_USER, NOT_FOR_EVERYBODY, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import NO_SUCH_USER, NOT_FOR_EVERYBODY, SLOW
 from accounts.serializers.requests import DirectoryQuerySerializer, LookupQuerySerializer
 from accounts.serializers.responses import ProfilePageSerializer
 
 TAG: Final = "Directory"
-keyed_operation: Final = partial(operation, takes_keys=True)
-USER_ID: Final = OpenApiParameter(
-    "user_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
-    OpenApiParameter.PATH,
-    description="The user's id.",
-    examples=[OpenApiExample("Grace", 7)],
-)
+USER_ID: Final = path_parameter("user_id", "The user's id.", 7)
 PROFILE: Final = Answer("The profile.", ProfileSerializer)
 PROFILES: Final = (
     OpenApiExample("For everybody", PUBLIC_PROFILE, response_only=True),
@@ -33,8 +29,7 @@ LIST_USERS: Final = keyed_operation(
     TAG,
     "Search the directory",
     "Return a page of the active users in whose profiles every word occurs.",
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    SLOW,
     parameters=Parameters(
         [DirectoryQuerySerializer],
         [

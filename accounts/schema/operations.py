@@ -1,6 +1,7 @@
 """The description of one operation: parameters, body, responses, and the common errors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from drf_spectacular.utils import (
@@ -10,6 +11,7 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
+from accounts.columns.fields import LARGEST_INTEGER
 from accounts.schema.refusals import (
     NOT_ACCEPTABLE,
     TOO_LARGE,
@@ -22,7 +24,7 @@ from accounts.schema.refusals import (
     refuse_fields,
     refuse_media_type,
 )
-from accounts.serializers.responses import TokenPairSerializer
+from accounts.serializers.responses import DetailSerializer, TokenPairSerializer
 from accounts.tokens.refresh_cookies import HEADER
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -30,9 +32,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 _UNREADABLE: Final = {
-    JSON: Refusal("parse_error", "JSON parse error - Expecting value: line 1 column 1 (char 0)"),
+    JSON: Refusal(
+        400, "parse_error", "JSON parse error - Expecting value: line 1 column 1 (char 0)"
+    ),
     FORM: Refusal(
-        "parse_error", "Multipart form parse error - Invalid boundary in multipart: None"
+        400, "parse_error", "Multipart form parse error - Invalid boundary in multipart: None"
     ),
 }
 """The answer to a body that can't be parsed, by media type."""
@@ -58,6 +62,16 @@ class Answer(NamedTuple):
     status_code: int = 200
 
 
+def no_content(description: str) -> Answer:
+    """Return the answer without a body."""
+    return Answer(description, None, status_code=204)
+
+
+def sentence(description: str, detail: str, status_code: int = 200) -> Answer:
+    """Return the answer that is one sentence for people."""
+    return Answer(description, DetailSerializer, {"detail": detail}, status_code)
+
+
 class Parameters(NamedTuple):
     """The parameters of path and query, with examples, and the messages for a bad query."""
 
@@ -67,6 +81,12 @@ class Parameters(NamedTuple):
 
 
 NO_PARAMETERS: Final = Parameters(())
+ROW_ID: Final = {
+    "type": "integer",
+    "format": "int64",
+    "minimum": 1,
+    "maximum": LARGEST_INTEGER,
+}
 COOKIE_HEADER: Final = OpenApiParameter(
     HEADER,
     str,
@@ -74,6 +94,16 @@ COOKIE_HEADER: Final = OpenApiParameter(
     description="For browser apps. Whatever its value, the refresh token is in a cookie, and not "
     "in the answer.",
 )
+
+
+def path_parameter(
+    name: str, description: str, example: object, schema: Mapping[str, Any] = ROW_ID
+) -> OpenApiParameter:
+    """Describe the id in a path."""
+    examples = [OpenApiExample("Grace", example)]
+    return OpenApiParameter(
+        name, dict(schema), OpenApiParameter.PATH, description=description, examples=examples
+    )
 
 
 def operation(
@@ -131,3 +161,7 @@ def operation(
         responses=dict(sorted(responses.items())),
         **extras,
     )
+
+
+open_operation: Final = partial(operation, is_open=True)
+keyed_operation: Final = partial(operation, takes_keys=True)

@@ -12,6 +12,8 @@ MAIL_TOKEN: Final = "7..d2k3lf-5f2b1c0a9e8d7c6b5a4f3e2d1c0b9a8f"  # noqa: S105  
 # Seven's and a digest, the time, and a signature.
 CHALLENGE: Final = "Wzcs4oCmXQ:1w9aRt:c2lnbmF0dXJl"
 NEW_PASSWORD: Final = "guava-duff-at-dusk"  # noqa: S105  # made up
+CREATED_AT: Final = "2026-03-02T09:30:00.123456-05:00"
+UPDATED_AT: Final = "2026-03-04T17:05:00.654321-05:00"
 
 USER: Final[dict[str, Any]] = {
     "id": 7,
@@ -27,8 +29,8 @@ USER: Final[dict[str, Any]] = {
     "is_email_verified": False,
     "is_active": True,
     "is_admin": False,
-    "created_at": "2026-03-02T09:30:00.123456-05:00",
-    "updated_at": "2026-03-04T17:05:00.654321-05:00",
+    "created_at": CREATED_AT,
+    "updated_at": UPDATED_AT,
 }
 NEW_USER: Final = USER | {
     "bio": "",
@@ -41,8 +43,8 @@ PUBLIC_PROFILE: Final = {name: USER[name] for name in PublicProfileSerializer.Me
 
 SESSION: Final[dict[str, Any]] = {
     "id": "8a6e0804-2bd0-4672-b79d-d97027f9071a",
-    "created_at": "2026-03-02T09:30:00.123456-05:00",
-    "last_used_at": "2026-03-04T17:05:00.654321-05:00",
+    "created_at": CREATED_AT,
+    "last_used_at": UPDATED_AT,
     "expires_at": "2026-03-18T17:05:00.654321-05:00",
     "address": "203.0.113.9",
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

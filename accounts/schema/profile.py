@@ -1,16 +1,13 @@
 """The operations on a user's own account."""
 
-from functools import partial
 from typing import Final
 
-from accounts.schema.operations import FORM, Answer, Body, operation
+from accounts.schema.operations import FORM, Answer, Body, keyed_operation, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
-    BUSY,
-    NO_PROOF,
     NOT_STORED,
     OUT_OF_SCOPE,
-    TOO_MANY_ATTEMPTS,
+    PROVEN,
 )
 from accounts.serializers.requests import (
     AvatarUploadSerializer,
@@ -20,7 +17,6 @@ from accounts.serializers.requests import (
 from accounts.serializers.responses import AvatarSerializer, TokenPairSerializer, UserSerializer
 
 TAG: Final = "Account"
-keyed_operation: Final = partial(operation, takes_keys=True)
 CHANGES: Final = Body(
     ProfileChangesSerializer,
     {"username": "grace", "occupation": "Chef", "bio": USER["bio"]},
@@ -83,9 +79,7 @@ CHANGE_PASSWORD: Final = operation(
     "Change one's password",
     "Every older token dies, everywhere; a new pair comes back. An account without a password gets "
     "its first. A code of the second factor is needed where there is one.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=Body(
         PasswordChangeSerializer,
         {"current_password": PASSWORD, "new_password": NEW_PASSWORD},

@@ -1,28 +1,32 @@
 """The operations that lead through a user's mailbox."""
 
-from functools import partial
 from typing import Final
 
 from accounts.mail.tokens import INVALID
-from accounts.schema.operations import Answer, Body, operation
+from accounts.schema.operations import Body, open_operation, operation, sentence
 from accounts.schema.people import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
-from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS
+from accounts.schema.refusals import (
+    PROVEN,
+    SLOW,
+    TOO_MANY_ATTEMPTS,
+    WRONG_PASSWORD,
+)
 from accounts.serializers.requests import (
     ConfirmationSerializer,
     EmailChangeSerializer,
     EmailSerializer,
     PasswordResetSerializer,
 )
-from accounts.serializers.responses import DetailSerializer
 
 TAG: Final = "Recovery"
 ASKED: Final = "If this can be done, a message is on its way."
 RESET: Final = "The password is changed. Log in with it."
 CONFIRMED: Final = "The email is verified."
-MAILED: Final = Answer(
-    "The same, whether or not there is such an account.", DetailSerializer, {"detail": ASKED}, 202
+MAILED: Final = sentence("The same, whether or not there is such an account.", ASKED, 202)
+BY_EMAIL: Final = Body(
+    EmailSerializer, {"email": EMAIL}, {"email": ["Enter a valid email address."]}
 )
-open_operation: Final = partial(operation, is_open=True)
+INVALID_TOKEN: Final = {"token": [INVALID]}
 
 ASK_FOR_RESET: Final = open_operation(
     "ask_for_reset",
@@ -31,7 +35,7 @@ ASK_FOR_RESET: Final = open_operation(
     "Mail a token to the account with this email, if there is one. It is good for an hour and for "
     "one use.",
     TOO_MANY_ATTEMPTS,
-    body=Body(EmailSerializer, {"email": EMAIL}, {"email": ["Enter a valid email address."]}),
+    body=BY_EMAIL,
     answer=MAILED,
 )
 
@@ -41,14 +45,13 @@ RESET_PASSWORD: Final = open_operation(
     "Choose a new password",
     "Set a new password with the token from the message. Every session ends, and the email counts "
     "as verified.",
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    SLOW,
     body=Body(
         PasswordResetSerializer,
         {"token": MAIL_TOKEN, "new_password": NEW_PASSWORD},
-        {"token": [INVALID]},
+        INVALID_TOKEN,
     ),
-    answer=Answer("The password is changed.", DetailSerializer, {"detail": RESET}),
+    answer=sentence("The password is changed.", RESET),
 )
 
 ASK_FOR_VERIFICATION: Final = operation(
@@ -67,13 +70,11 @@ CHANGE_EMAIL: Final = operation(
     "Mail a token to the new address, unless an account has it. Nothing changes until the token "
     "comes back; the former address is told then. A code of the second factor is needed where "
     "there is one.",
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=Body(
         EmailChangeSerializer,
         {"new_email": NEW_EMAIL, "password": PASSWORD},
-        {"password": ["This password is wrong."]},
+        WRONG_PASSWORD,
     ),
     answer=MAILED,
 )
@@ -84,8 +85,7 @@ CONFIRM_EMAIL: Final = open_operation(
     "Confirm an email",
     "Verify the email that the token was sent to, and make it the account's. The token of a "
     "registration makes the account, with the password that was chosen there.",
-    BUSY,
-    TOO_MANY_ATTEMPTS,
-    body=Body(ConfirmationSerializer, {"token": MAIL_TOKEN}, {"token": [INVALID]}),
-    answer=Answer("The email is verified.", DetailSerializer, {"detail": CONFIRMED}),
+    SLOW,
+    body=Body(ConfirmationSerializer, {"token": MAIL_TOKEN}, INVALID_TOKEN),
+    answer=sentence("The email is verified.", CONFIRMED),
 )

@@ -15,6 +15,9 @@ from accounts.errors import (
     InvalidApiKey,
     InvalidCredentials,
     InvalidRefreshToken,
+    NoSuchKey,
+    NoSuchSession,
+    NoSuchUser,
     OutOfScope,
     RecentLoginRequired,
     RefreshHeaderRequired,
@@ -37,6 +40,7 @@ Responses = dict[int, OpenApiResponse]
 class Refusal(NamedTuple):
     """An answer with `code` and `detail`, and what else its body has."""
 
+    status_code: int
     code: str
     detail: str
     extra: Mapping[str, str] = {}
@@ -47,19 +51,19 @@ class Refusal(NamedTuple):
 
 
 def from_error(error: type[APIException], **extra: str) -> Refusal:
-    """Return the exception's default code and message."""
-    return Refusal(error.default_code, str(error.default_detail), extra)
+    """Return the exception's status, and its default code and message."""
+    return Refusal(error.status_code, error.default_code, str(error.default_detail), extra)
 
 
 def refuse(
-    status_code: int,
     description: str,
-    *refusals: Refusal,
+    *errors: Refusal | type[APIException],
     serializer: type[ErrorSerializer] = ErrorSerializer,
 ) -> Responses:
-    """Describe an error with every code that it may have."""
+    """Describe a response with every code that it may have; all are of one status."""
+    refusals = [error if isinstance(error, Refusal) else from_error(error) for error in errors]
     examples = [refusal.as_example() for refusal in refusals]
-    return {status_code: OpenApiResponse(serializer, description, examples)}
+    return {refusals[0].status_code: OpenApiResponse(serializer, description, examples)}
 
 
 def refuse_fields(errors: Mapping[str, list[str]], *refusals: Refusal) -> Responses:
@@ -72,93 +76,83 @@ def refuse_fields(errors: Mapping[str, list[str]], *refusals: Refusal) -> Respon
 
 def refuse_media_type(expected: str) -> Responses:
     """Describe the 415 of an operation that takes bodies of one type."""
-    refusal = Refusal("unsupported_media_type", 'Unsupported media type "text/plain" in request.')
-    return refuse(415, f"The body is not {expected}.", refusal)
+    detail = 'Unsupported media type "text/plain" in request.'
+    refusal = Refusal(415, "unsupported_media_type", detail)
+    return refuse(f"The body is not {expected}.", refusal)
+
+
+def missing(name: str) -> dict[str, list[str]]:
+    """Return the message for a body without this field."""
+    return {name: ["This field is required."]}
+
+
+WRONG_PASSWORD: Final = {"password": ["This password is wrong."]}
 
 
 NOT_LOGGED_IN: Final = refuse(
-    401,
     "Wrong password, no such account, or a closed one; or the second factor is missing.",
-    from_error(InvalidCredentials),
+    InvalidCredentials,
     from_error(SecondFactorRequired, challenge=CHALLENGE),
     from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
     serializer=UnfinishedLoginSerializer,
 )
 BAD_REFRESH_TOKEN: Final = refuse(
-    401, "The refresh token is not one of ours, or expired.", from_error(InvalidRefreshToken)
+    "The refresh token is not one of ours, or expired.", InvalidRefreshToken
 )
 DEAD_REFRESH_TOKEN: Final = refuse(
-    401,
     "The refresh token is not one of ours, expired, or was used before; or its session is over.",
-    from_error(InvalidRefreshToken),
-    from_error(SessionEnded),
-    from_error(TokenReused),
+    InvalidRefreshToken,
+    SessionEnded,
+    TokenReused,
 )
-NO_REFRESH_HEADER: Final = refuse(
-    403, "The header X-Refresh-Cookie is missing.", from_error(RefreshHeaderRequired)
-)
+NO_REFRESH_HEADER: Final = refuse("The header X-Refresh-Cookie is missing.", RefreshHeaderRequired)
 UNAUTHENTICATED_EXAMPLES: Final = (
-    Refusal("not_authenticated", "Authentication credentials were not provided."),
-    Refusal("token_not_valid", "Given token not valid for any token type"),
-    Refusal("token_revoked", "The token was revoked; log in again."),
+    Refusal(401, "not_authenticated", "Authentication credentials were not provided."),
+    Refusal(401, "token_not_valid", "Given token not valid for any token type"),
+    Refusal(401, "token_revoked", "The token was revoked; log in again."),
     from_error(SessionEnded),
-    Refusal("user_inactive", "User is inactive"),
-    Refusal("user_not_found", "User not found"),
+    Refusal(401, "user_inactive", "User is inactive"),
+    Refusal(401, "user_not_found", "User not found"),
 )
 UNAUTHENTICATED: Final = refuse(
-    401, "No access token, or one that is not good any more.", *UNAUTHENTICATED_EXAMPLES
+    "No access token, or one that is not good any more.", *UNAUTHENTICATED_EXAMPLES
 )
 UNAUTHENTICATED_OR_KEY: Final = refuse(
-    401,
     "No access token or API key, or one that is not good any more.",
     *UNAUTHENTICATED_EXAMPLES,
-    from_error(InvalidApiKey),
+    InvalidApiKey,
 )
-OUT_OF_SCOPE: Final = refuse(403, "The API key may only read.", from_error(OutOfScope))
+OUT_OF_SCOPE: Final = refuse("The API key may only read.", OutOfScope)
 NO_PROOF: Final = refuse(
-    403,
-    "The account has no password, and the log-in was too long ago.",
-    from_error(RecentLoginRequired),
+    "The account has no password, and the log-in was too long ago.", RecentLoginRequired
 )
-NO_SUCH_KEY: Final = refuse(
-    404, "No such API key of one's own.", Refusal("not_found", "There is no such API key.")
-)
+NO_SUCH_KEY: Final = refuse("No such API key of one's own.", NoSuchKey)
 NOT_FOR_EVERYBODY: Final = refuse(
-    403,
     "Only admins look users up by email and phone.",
-    Refusal("permission_denied", "Only admins look users up by email. Use username."),
+    Refusal(403, "permission_denied", "Only admins look users up by email. Use username."),
 )
-NO_SUCH_USER: Final = refuse(
-    404, "No such user, or a closed account.", Refusal("not_found", "There is no such user.")
-)
-NO_SUCH_SESSION: Final = refuse(
-    404,
-    "No such session of one's own.",
-    Refusal("not_found", "There is no such session."),
-)
-NOT_ACCEPTABLE: Final = refuse(
-    406, "The Accept header leaves out application/json.", from_error(NotAcceptable)
-)
-TOO_LARGE: Final = refuse(413, "The body is too large.", from_error(RequestTooLarge))
+NO_SUCH_USER: Final = refuse("No such user, or a closed account.", NoSuchUser)
+NO_SUCH_SESSION: Final = refuse("No such session of one's own.", NoSuchSession)
+NOT_ACCEPTABLE: Final = refuse("The Accept header leaves out application/json.", NotAcceptable)
+TOO_LARGE: Final = refuse("The body is too large.", RequestTooLarge)
 NO_DATABASE: Final = Refusal(
-    "database_unavailable", "The database can't be reached just now. Try again in a moment."
+    503, "database_unavailable", "The database can't be reached just now. Try again in a moment."
 )
-UNAVAILABLE: Final = refuse(503, "The database can't be reached just now.", NO_DATABASE)
+UNAVAILABLE: Final = refuse("The database can't be reached just now.", NO_DATABASE)
 TOO_MANY_ATTEMPTS: Final = refuse(
-    429,
     "Too many from this address or with this account. Retry-After has the seconds to wait.",
-    from_error(TooManyAttempts),
+    TooManyAttempts,
 )
 BUSY: Final = refuse(
-    503,
-    "The database can't be reached, or too much is going on, just now.",
-    NO_DATABASE,
-    from_error(Busy),
+    "The database can't be reached, or too much is going on, just now.", NO_DATABASE, Busy
 )
+SLOW: Final = TOO_MANY_ATTEMPTS | BUSY
+"""Of operations with slow work, which are limited, too."""
+PROVEN: Final = NO_PROOF | SLOW
+"""Of operations that ask for the password once more; see Note [Proof]."""
 NOT_STORED: Final = refuse(
-    503,
     "The database can't be reached, or pictures can't be taken, just now.",
     NO_DATABASE,
-    from_error(Busy),
-    from_error(StorageUnavailable),
-) | refuse(507, "There is no room for pictures.", from_error(StorageFull))
+    Busy,
+    StorageUnavailable,
+) | refuse("There is no room for pictures.", StorageFull)

@@ -1,11 +1,21 @@
 """The operations on tokens: getting them, renewing them, giving them up."""
 
-from functools import partial
 from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from accounts.schema.operations import COOKIE_HEADER, Answer, Body, Parameters, operation
+from accounts.schema.operations import (
+    COOKIE_HEADER,
+    Answer,
+    Body,
+    Parameters,
+    keyed_operation,
+    no_content,
+    open_operation,
+    operation,
+    path_parameter,
+    sentence,
+)
 from accounts.schema.people import (
     EMAIL,
     NEW_USER,
@@ -17,12 +27,13 @@ from accounts.schema.people import (
 )
 from accounts.schema.refusals import (
     BAD_REFRESH_TOKEN,
-    BUSY,
     DEAD_REFRESH_TOKEN,
     NO_REFRESH_HEADER,
     NO_SUCH_SESSION,
     NOT_LOGGED_IN,
+    SLOW,
     TOO_MANY_ATTEMPTS,
+    missing,
 )
 from accounts.serializers.requests import (
     CredentialsSerializer,
@@ -41,16 +52,10 @@ from accounts.tokens.refresh_cookies import NAME, SECURE_PREFIX
 
 TAG: Final = "Sessions"
 OLD_TOKEN: Final = Body(
-    RefreshTokenSerializer,
-    {"refresh_token": REFRESH_TOKEN},
-    {"refresh_token": ["This field is required."]},
+    RefreshTokenSerializer, {"refresh_token": REFRESH_TOKEN}, missing("refresh_token")
 )
-SESSION_ID: Final = OpenApiParameter(
-    "session_id",
-    {"type": "string", "format": "uuid"},
-    OpenApiParameter.PATH,
-    description="The session's id.",
-    examples=[OpenApiExample("Grace", SESSION["id"])],
+SESSION_ID: Final = path_parameter(
+    "session_id", "The session's id.", SESSION["id"], {"type": "string", "format": "uuid"}
 )
 LOGGED_OUT: Final = "Logged out."
 REFRESH_COOKIE: Final = OpenApiParameter(
@@ -66,8 +71,7 @@ BY_MAIL: Final = OpenApiResponse(
     "Where accounts are made by mail: the same, whether or not the email has one.",
     [OpenApiExample("by_mail", {"detail": ASKED_TO_REGISTER})],
 )
-open_operation: Final = partial(operation, is_open=True)
-keyed_operation: Final = partial(operation, takes_keys=True)
+LOGGED_IN: Final = Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER})
 
 REGISTER: Final = open_operation(
     "register",
@@ -78,8 +82,7 @@ REGISTER: Final = open_operation(
     "made by mail, the answer is a 202, the same whether or not the email has an account, and "
     "`confirm_email` makes the account; a phone that another account has is left out of it.",
     {202: BY_MAIL},
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    SLOW,
     body=Body(
         RegistrationSerializer,
         {
@@ -109,14 +112,13 @@ LOGIN: Final = open_operation(
     "refresh token for 14 days and for one use. An account with a second factor gets a challenge "
     "instead.",
     NOT_LOGGED_IN,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    SLOW,
     body=Body(
         CredentialsSerializer,
         {"email": EMAIL, "password": PASSWORD},
-        {"password": ["This field is required."]},
+        missing("password"),
     ),
-    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
+    answer=LOGGED_IN,
 )
 
 REFRESH: Final = open_operation(
@@ -138,7 +140,7 @@ LOGOUT: Final = open_operation(
     "End the session of this refresh token, the last one or an earlier, and its access tokens.",
     BAD_REFRESH_TOKEN,
     body=OLD_TOKEN,
-    answer=Answer("The session is over.", DetailSerializer, {"detail": LOGGED_OUT}),
+    answer=sentence("The session is over.", LOGGED_OUT),
 )
 
 REFRESH_BY_COOKIE: Final = open_operation(
@@ -160,7 +162,7 @@ LOGOUT_BY_COOKIE: Final = open_operation(
     "End the session of the cookie, if it is still good, and delete the cookie.",
     NO_REFRESH_HEADER,
     parameters=Parameters([COOKIE_HEADER, REFRESH_COOKIE]),
-    answer=Answer("There is no session, nor a cookie.", DetailSerializer, {"detail": LOGGED_OUT}),
+    answer=sentence("There is no session, nor a cookie.", LOGGED_OUT),
 )
 
 LIST_SESSIONS: Final = operation(
@@ -176,7 +178,7 @@ END_SESSIONS: Final = operation(
     TAG,
     "Log out everywhere",
     "End all of one's sessions, this one included. Every token dies at once.",
-    answer=Answer("No session is left.", None, status_code=204),
+    answer=no_content("No session is left."),
 )
 
 END_SESSION: Final = operation(
@@ -186,7 +188,7 @@ END_SESSION: Final = operation(
     "End one of one's own sessions. Its tokens die at once, at every server.",
     NO_SUCH_SESSION,
     parameters=Parameters([SESSION_ID]),
-    answer=Answer("The session is over.", None, status_code=204),
+    answer=no_content("The session is over."),
 )
 
 VERIFY: Final = keyed_operation(

@@ -1,9 +1,8 @@
 """The refusals of this app."""
 
-from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import NotFound
 
-from accounts.errors import Unauthorized
+from accounts.errors import Conflict, Unauthorized
 
 
 class ChallengeNotValid(Unauthorized):
@@ -20,6 +19,12 @@ class WrongPasskey(Unauthorized):
     default_code = "wrong_passkey"
 
 
+class NoSuchPasskey(NotFound):
+    """The caller has no passkey with this id."""
+
+    default_detail = "There is no such passkey."
+
+
 class WrongCode(Unauthorized):
     """Not a code of this user, or it was used before."""
 
@@ -27,17 +32,15 @@ class WrongCode(Unauthorized):
     default_code = "wrong_code"
 
 
-class FactorIsOn(APIException):
+class FactorIsOn(Conflict):
     """There is an authenticator app already."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = "There is an authenticator app already. Turn it off first."
     default_code = "second_factor_on"
 
 
-class FactorIsOff(APIException):
+class FactorIsOff(Conflict):
     """There is no second factor, or its set-up wasn't begun."""
 
-    status_code = status.HTTP_409_CONFLICT
     default_detail = "There is no authenticator app, or its set-up took too long. Start again."
     default_code = "second_factor_off"

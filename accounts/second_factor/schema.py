@@ -1,19 +1,31 @@
 """The operations on second factors in OpenAPI."""
 
-from functools import partial
 from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
-
-from accounts.columns.fields import LARGEST_INTEGER
-from accounts.schema.operations import Answer, Body, Parameters, operation
-from accounts.schema.people import CHALLENGE, EMAIL, PASSWORD, TOKENS, USER
-from accounts.schema.refusals import BUSY, NO_PROOF, TOO_MANY_ATTEMPTS, Refusal, from_error, refuse
+from accounts.schema.operations import (
+    Answer,
+    Body,
+    Parameters,
+    no_content,
+    open_operation,
+    operation,
+    path_parameter,
+)
+from accounts.schema.people import CHALLENGE, CREATED_AT, EMAIL, PASSWORD, TOKENS, USER
+from accounts.schema.refusals import (
+    PROVEN,
+    TOO_MANY_ATTEMPTS,
+    WRONG_PASSWORD,
+    missing,
+    refuse,
+)
+from accounts.schema.sessions import LOGGED_IN
 from accounts.second_factor.codes import format_uri
 from accounts.second_factor.errors import (
     ChallengeNotValid,
     FactorIsOff,
     FactorIsOn,
+    NoSuchPasskey,
     WrongCode,
     WrongPasskey,
 )
@@ -34,34 +46,20 @@ from accounts.second_factor.serializers import (
     SetUpSerializer,
 )
 from accounts.second_factor.services import WRONG_CODE
-from accounts.serializers.responses import LoginSerializer
 
 TAG: Final = "Second factor"
 CODE: Final = "492039"
 SECRET: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105  # made up
 RECOVERY_CODES: Final = [f"GRAC-EALB-URYN-ASSA-UBAH-AMA{digit}" for digit in "AEIMQUY246"]
-open_operation: Final = partial(operation, is_open=True)
 
 ON: Final = "There is an authenticator app already."
 OFF: Final = "There is no authenticator app."
-IS_ON: Final = refuse(409, ON, from_error(FactorIsOn))
-IS_OFF: Final = refuse(409, OFF, from_error(FactorIsOff))
-NO_SET_UP: Final = refuse(
-    409, "Nothing is being set up.", from_error(FactorIsOff), from_error(FactorIsOn)
-)
-BAD_CHALLENGE: Final = refuse(401, "The challenge isn't good.", from_error(ChallengeNotValid))
-WRONG: Final = refuse(
-    401,
-    "The challenge isn't good, or the passkey.",
-    from_error(ChallengeNotValid),
-    from_error(WrongPasskey),
-)
-NOT_FINISHED: Final = refuse(
-    401,
-    "The challenge isn't good, or the code.",
-    from_error(ChallengeNotValid),
-    from_error(WrongCode),
-)
+IS_ON: Final = refuse(ON, FactorIsOn)
+IS_OFF: Final = refuse(OFF, FactorIsOff)
+NO_SET_UP: Final = refuse("Nothing is being set up.", FactorIsOff, FactorIsOn)
+BAD_CHALLENGE: Final = refuse("The challenge isn't good.", ChallengeNotValid)
+WRONG: Final = refuse("The challenge isn't good, or the passkey.", ChallengeNotValid, WrongPasskey)
+NOT_FINISHED: Final = refuse("The challenge isn't good, or the code.", ChallengeNotValid, WrongCode)
 SET_UP: Final = Answer(
     "For the authenticator app.",
     SetUpSerializer,
@@ -84,17 +82,11 @@ REQUEST: Final = {
         "allowCredentials": [{"type": "public-key", "id": "cGhvbmU"}],
     }
 }
-PASSKEY_ID: Final = OpenApiParameter(
-    "passkey_id",
-    {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_INTEGER},
-    OpenApiParameter.PATH,
-    description="The passkey's id.",
-    examples=[OpenApiExample("Grace", 3)],
-)
+PASSKEY_ID: Final = path_parameter("passkey_id", "The passkey's id.", 3)
 PASSKEY: Final = {
     "id": 3,
     "name": "Phone",
-    "created_at": "2026-03-02T09:30:00.123456-05:00",
+    "created_at": CREATED_AT,
     "last_used_at": None,
 }
 FACTORS: Final = {"is_required": False, "is_on": False, "recovery_codes_left": 0, "passkeys": []}
@@ -109,17 +101,12 @@ SHOWN: Final = MADE | {
     "response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "MAA"}
 }
 NO_CREDENTIAL: Final = {"credential": ["This is no answer of a browser to the options."]}
-NO_SUCH_PASSKEY: Final = refuse(
-    404, "No such passkey of one's own.", Refusal("not_found", "There is no such passkey.")
-)
+NO_SUCH_PASSKEY: Final = refuse("No such passkey of one's own.", NoSuchPasskey)
+CHALLENGED: Final = Body(ChallengeSerializer, {"challenge": CHALLENGE}, missing("challenge"))
 NEW_CODES: Final = Answer(
     "Ten recovery codes.", RecoveryCodesSerializer, {"recovery_codes": RECOVERY_CODES}
 )
-PROOF: Final = Body(
-    PasswordAndCodeSerializer,
-    {"password": PASSWORD, "code": CODE},
-    {"password": ["This password is wrong."]},
-)
+PROOF: Final = Body(PasswordAndCodeSerializer, {"password": PASSWORD, "code": CODE}, WRONG_PASSWORD)
 
 GET_FACTORS: Final = operation(
     "get_second_factor",
@@ -136,12 +123,8 @@ BEGIN_SET_UP: Final = operation(
     "Make a secret, for any authenticator app (TOTP). Log-ins ask for it once a code of the app "
     "has come back, within 15 minutes.",
     IS_ON,
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
-    body=Body(
-        PasswordSerializer, {"password": PASSWORD}, {"password": ["This password is wrong."]}
-    ),
+    PROVEN,
+    body=Body(PasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     answer=SET_UP,
 )
 
@@ -162,9 +145,7 @@ RENEW_CODES: Final = operation(
     "Replace one's recovery codes",
     "Return ten new ones; the old ones are worth nothing.",
     IS_OFF,
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=PROOF,
     answer=NEW_CODES,
 )
@@ -175,11 +156,9 @@ TURN_OFF: Final = operation(
     "Turn one's second factor off",
     "Remove the authenticator app and the recovery codes. The user is told by mail.",
     IS_OFF,
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=PROOF,
-    answer=Answer("Log-ins ask for the password alone.", None, status_code=204),
+    answer=no_content("Log-ins ask for the password alone."),
 )
 
 FINISH_LOGIN: Final = open_operation(
@@ -194,7 +173,7 @@ FINISH_LOGIN: Final = open_operation(
     body=Body(
         ChallengeAndCodeSerializer,
         {"challenge": CHALLENGE, "code": CODE},
-        {"code": ["This field is required."]},
+        missing("code"),
     ),
     answer=Answer("Tokens, and whose they are.", FinishedLoginSerializer, TOKENS | {"user": USER}),
 )
@@ -208,11 +187,7 @@ SET_UP_AT_LOGIN: Final = open_operation(
     BAD_CHALLENGE,
     IS_ON,
     TOO_MANY_ATTEMPTS,
-    body=Body(
-        ChallengeSerializer,
-        {"challenge": CHALLENGE},
-        {"challenge": ["This field is required."]},
-    ),
+    body=CHALLENGED,
     answer=SET_UP,
 )
 
@@ -223,9 +198,7 @@ BEGIN_PASSKEY: Final = operation(
     "Return what `navigator.credentials.create()` needs to know. A passkey stands in for the "
     "authenticator app's code, so that there must be an app.",
     IS_OFF,
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
+    PROVEN,
     body=PROOF,
     answer=Answer("For the browser.", CreationSerializer, CREATION),
 )
@@ -251,14 +224,10 @@ REMOVE_PASSKEY: Final = operation(
     "Remove a passkey",
     "Remove one of one's own. The user is told by mail.",
     NO_SUCH_PASSKEY,
-    NO_PROOF,
-    TOO_MANY_ATTEMPTS,
-    BUSY,
-    body=Body(
-        PasswordSerializer, {"password": PASSWORD}, {"password": ["This password is wrong."]}
-    ),
+    PROVEN,
+    body=Body(PasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     parameters=Parameters([PASSKEY_ID]),
-    answer=Answer("It is removed.", None, status_code=204),
+    answer=no_content("It is removed."),
 )
 
 BEGIN_PASSKEY_LOGIN: Final = open_operation(
@@ -268,11 +237,7 @@ BEGIN_PASSKEY_LOGIN: Final = open_operation(
     "Return what `navigator.credentials.get()` needs to know, for this log-in alone.",
     BAD_CHALLENGE,
     TOO_MANY_ATTEMPTS,
-    body=Body(
-        ChallengeSerializer,
-        {"challenge": CHALLENGE},
-        {"challenge": ["This field is required."]},
-    ),
+    body=CHALLENGED,
     answer=Answer("For the browser.", RequestSerializer, REQUEST),
 )
 
@@ -288,5 +253,5 @@ FINISH_PASSKEY_LOGIN: Final = open_operation(
         {"challenge": CHALLENGE, "credential": SHOWN},
         NO_CREDENTIAL,
     ),
-    answer=Answer("Tokens, and whose they are.", LoginSerializer, TOKENS | {"user": USER}),
+    answer=LOGGED_IN,
 )

@@ -1,7 +1,6 @@
 """`/auth/second-factor` and the second step of a log-in."""
 
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -10,7 +9,7 @@ from accounts.clients.devices import get_device
 from accounts.limits.rates import check_limit
 from accounts.second_factor import schema
 from accounts.second_factor.challenges import read_challenge
-from accounts.second_factor.errors import ChallengeNotValid
+from accounts.second_factor.errors import ChallengeNotValid, NoSuchPasskey
 from accounts.second_factor.serializers import (
     ChallengeAndCodeSerializer,
     ChallengeAndPasskeySerializer,
@@ -158,7 +157,7 @@ class PasskeyView(APIView):
         body.is_valid(raise_exception=True)
         ask_for_proof(request, body.validated_data.get("password"))
         if not remove_passkey(user_id=get_viewer(request).pk, passkey_id=passkey_id):
-            raise NotFound("There is no such passkey.")
+            raise NoSuchPasskey
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

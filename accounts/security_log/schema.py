@@ -5,12 +5,12 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample
 
 from accounts.schema.operations import Answer, Parameters, operation
-from accounts.schema.people import SESSION
+from accounts.schema.people import CREATED_AT, SESSION
 from accounts.security_log.serializers import EventPageSerializer, EventQuerySerializer
 
 EVENT: Final[dict[str, Any]] = {
     "id": 4711,
-    "at": "2026-03-02T09:30:00.123456-05:00",
+    "at": CREATED_AT,
     "event": "session_started",
     "by_admin": False,
     "address": SESSION["address"],

@@ -1,11 +1,12 @@
 """`/users`: what users see of each other."""
 
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_keys.access import KeyedView
 from accounts.directory.pages import find_page, is_visible
+from accounts.errors import NoSuchUser
 from accounts.limits.rates import check_limit
 from accounts.limits.workload import slow_work
 from accounts.models import User
@@ -80,7 +81,7 @@ class LookupView(KeyedView):
 
 def _check_visible(user: object, viewer: User) -> User:
     if not isinstance(user, User) or not is_visible(user, viewer=viewer):
-        raise NotFound("There is no such user.")
+        raise NoSuchUser
     return user
 
 

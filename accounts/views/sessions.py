@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.api_keys.access import KeyedView
 from accounts.clients.devices import get_device
-from accounts.errors import InvalidRefreshToken
+from accounts.errors import InvalidRefreshToken, NoSuchSession
 from accounts.limits.rates import check_limit, check_mail_limit
 from accounts.limits.workload import slow_work
 from accounts.models import User
@@ -151,7 +150,7 @@ class SessionView(APIView):
     def delete(self, request: Request, session_id: uuid.UUID) -> Response:
         """End one of one's own sessions, and its access tokens."""
         if not end_session(user_id=get_viewer(request).pk, session_id=session_id):
-            raise NotFound("There is no such session.")
+            raise NoSuchSession
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
