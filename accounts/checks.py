@@ -12,6 +12,7 @@ from django.db import connections, router
 from django.db.models import Q
 from rest_framework_simplejwt.settings import api_settings
 
+from accounts.bounds import is_whole
 from accounts.limits.rates import SCOPES
 from accounts.mail.mailer import TOKEN
 from accounts.models import User
@@ -82,7 +83,7 @@ def check_limits(**_kwargs: Any) -> list[CheckMessage]:
         )
         for name in bad
     ]
-    if not _is_positive(settings.AUTH_SLOW_REQUESTS_MAX):
+    if not is_whole(settings.AUTH_SLOW_REQUESTS_MAX):
         messages.append(
             Error(
                 f"AUTH_SLOW_REQUESTS_MAX is {settings.AUTH_SLOW_REQUESTS_MAX!r}.",
@@ -97,7 +98,7 @@ def check_session_lifetimes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a session lasts longer than its access tokens (E006)."""
     idle, longest = settings.AUTH_SESSION_IDLE_SECONDS, settings.AUTH_SESSION_LONGEST_SECONDS
     shortest = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
-    if _is_positive(idle) and _is_positive(longest) and shortest <= idle <= longest:
+    if is_whole(idle) and is_whole(longest) and shortest <= idle <= longest:
         return []
     return [
         Error(
@@ -178,7 +179,7 @@ def _is_link(url: Any) -> bool:
 def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
     """Check that addresses are read from what the proxies say, if there are any (E004)."""
     proxies = cast(Any, settings.NUM_PROXIES)
-    if proxies != 0 and not _is_positive(proxies):
+    if not is_whole(proxies, 0):
         return [
             Error(
                 f"NUM_PROXIES is {proxies!r}.",
@@ -200,11 +201,7 @@ def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _is_rate(rate: Any) -> bool:
-    return isinstance(rate, tuple) and [*map(_is_positive, rate)] == [True, True]
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(rate, tuple) and [*map(is_whole, rate)] == [True, True]
 
 
 def check_refresh_grace(**_kwargs: Any) -> list[CheckMessage]:

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from accounts.bounds import check_bounds
+
 KEY_MIN_BYTES: Final = 32
 SHORTEST_SECONDS: Final = 30
 LONGEST_SECONDS: Final = 3600
@@ -35,17 +37,13 @@ def check_keys(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_challenges(**_kwargs: Any) -> list[CheckMessage]:
     """Check the time for a log-in (E002), who needs a factor (E003), and the origins (E004)."""
-    seconds: Any = settings.AUTH_SECOND_FACTOR_CHALLENGE_SECONDS
-    messages: list[CheckMessage] = []
-    is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
-    if not is_number or not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
-        messages.append(
-            Error(
-                f"AUTH_SECOND_FACTOR_CHALLENGE_SECONDS is {seconds!r}.",
-                hint=f"Set it to a whole number from {SHORTEST_SECONDS} to {LONGEST_SECONDS}.",
-                id="second_factor.E002",
-            )
-        )
+    messages = check_bounds(
+        "AUTH_SECOND_FACTOR_CHALLENGE_SECONDS",
+        SHORTEST_SECONDS,
+        LONGEST_SECONDS,
+        reason="so long a log-in waits for its second step",
+        message_id="second_factor.E002",
+    )
     messages += _check_origins()
     required: Any = settings.AUTH_SECOND_FACTOR_FOR_STAFF
     if not isinstance(required, bool):
