@@ -12,6 +12,10 @@ part of the time that it would take.
 Whether the process lives and is ready, and whether a token is good, has places of its own and is
 never refused: it takes next to nothing, and a load balancer that gets no answer would send the same
 load to the next instance.
+
+It takes next to nothing as long as nobody else makes it wait. A request with a body waits for its
+client, who may send it a byte at a time, so it is one of the others. And while the database hangs,
+readiness takes a second: it has one place, which all who ask share with the one question.
 """
 
 import threading
@@ -23,7 +27,8 @@ from hiremebahamas.variables import read_float, read_int
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-LIGHT: Final = frozenset(("/auth/forward", "/auth/verify", "/health/live", "/health/ready"))
+READY: Final = "/health/ready"
+LIGHT: Final = frozenset(("/auth/forward", "/auth/verify", "/health/live", READY))
 """The paths that are never refused."""
 LIGHT_BELOW: Final = "/auth/forward/"
 """What begins the others: Envoy appends the path of the request that it asks about."""
@@ -53,6 +58,7 @@ class BoundedRequests:
         self._application = application
         self._places = threading.Semaphore(threads)
         self._light_places = threading.Semaphore(threads)
+        self._ready_place = threading.Semaphore(1)
         self._lock = threading.Lock()
         self._waiting_most = waiting
         self._wait_seconds = wait_seconds
@@ -62,9 +68,9 @@ class BoundedRequests:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer as the application does, or 503 if too many others are before this request."""
-        path: str = environ["PATH_INFO"]
-        if path in LIGHT or path.startswith(LIGHT_BELOW):
-            with self._light_places:
+        if _is_light(environ):
+            is_ready = environ["PATH_INFO"] == READY
+            with self._ready_place if is_ready else self._light_places:
                 return self._application(environ, start_response)
         if not self._take_place():
             start_response("503 Service Unavailable", list(_HEADERS))
@@ -90,8 +96,16 @@ class BoundedRequests:
 
 
 def count_threads(threads: int, waiting: int) -> int:
-    """Return how many threads a process needs: some serve, some wait, and one refuses."""
-    return 2 * threads + waiting + 1
+    """Return how many threads a process needs: some serve, some wait; one is ready, one refuses."""
+    return 2 * threads + waiting + 2
+
+
+def _is_light(environ: "WSGIEnvironment") -> bool:
+    path: str = environ["PATH_INFO"]
+    has_body = (
+        environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+    )
+    return (path in LIGHT or path.startswith(LIGHT_BELOW)) and not has_body
 
 
 def read_queue_max(threads: int) -> int:

@@ -411,5 +411,7 @@ LOGGING = {
         "fido2": {"level": "WARNING"},
         # A refused request is the client's error, and in the access log.
         "django.request": {"level": "ERROR"},
+        # Also one for another host, of which Django would write twenty lines.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

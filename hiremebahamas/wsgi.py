@@ -14,6 +14,7 @@ from hiremebahamas.environment import read_threads
 from hiremebahamas.overload import BoundedRequests, read_queue_max, read_queue_seconds
 from hiremebahamas.postgresql.gate import RUNTIME
 from hiremebahamas.request_ids import NamedRequests
+from hiremebahamas.security_headers import SecuredAnswers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,9 +24,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiremebahamas.settings")
 CHARSETS = ("utf-8", "utf8", "us-ascii")
 CHUNK_BYTES = 64 * 1024
 DISCARD_MAX_BYTES = 16 * 1024 * 1024
-# One byte more than the largest body that a view reads (a form with a picture): a body that was cut
-# off here is still refused by its size.
-CHUNKED_MAX_BYTES = 6 * 1024 * 1024 + 1
+# The largest body that a view reads: a form with a picture.
+BODY_MAX_BYTES = 6 * 1024 * 1024
+# One byte more: a body that was cut off here is still refused by its size.
+CHUNKED_MAX_BYTES = BODY_MAX_BYTES + 1
+# The longest boundary has 70 characters.
+CONTENT_TYPE_MAX_LENGTH = 512
 
 
 class Refusal(NamedTuple):
@@ -45,6 +49,11 @@ NO_LENGTH = Refusal(
     b'"code": "length_required"}',
 )
 
+TOO_LARGE = Refusal(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    b'{"detail": "The request is too large. Send less.", "code": "request_too_large"}',
+)
+
 # Before the first connection: waits for the database are shorter here than in a command.
 RUNTIME.serves_requests = True
 django_application = get_wsgi_application()
@@ -58,6 +67,9 @@ def checked_application(
     Django takes any name that Python has a codec for, and fails, before a middleware could help,
     with those that aren't text: rot13, base64, zlib.
 
+    A body that no view would read is refused here: of a form, Django bounds the fields and not the
+    files, and the admin site's forms are for everybody who has a cookie.
+
     A body in chunks is read here: it has no Content-Length, and Django takes that for an empty
     body. Where the server doesn't say that it undoes the chunks, as runserver doesn't, the request
     is refused, and the connection closed with the chunks unread.
@@ -65,6 +77,9 @@ def checked_application(
     body = environ["wsgi.input"]
     if not _is_utf8(environ.get("CONTENT_TYPE", "")):
         return _refuse(NOT_UTF8, start_response)
+    if _read_length(environ) > BODY_MAX_BYTES:
+        _discard_rest(body)
+        return _refuse(TOO_LARGE, start_response)
     if "HTTP_TRANSFER_ENCODING" in environ:
         if not environ.get("wsgi.input_terminated"):
             return _refuse(NO_LENGTH, start_response)
@@ -81,6 +96,13 @@ def _refuse(refusal: Refusal, start_response: "StartResponse") -> Iterable[bytes
     start_response(f"{refusal.status.value} {refusal.status.phrase}", headers)
     # No list, whose length runserver would announce, and then keep the connection.
     return (part for part in [refusal.body])
+
+
+def _read_length(environ: "WSGIEnvironment") -> int:
+    try:
+        return int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:  # runserver passes anything on; Django takes it for no body
+        return 0
 
 
 def _read_chunks(body: "InputStream") -> bytes:
@@ -102,6 +124,8 @@ def _discard_rest(body: "InputStream") -> None:
 
 
 def _is_utf8(content_type: str) -> bool:
+    if len(content_type) > CONTENT_TYPE_MAX_LENGTH:  # its parameters take the square of its length
+        return False
     try:
         _, parameters = parse_header_parameters(content_type)
     except ValueError:  # malformed, or too long
@@ -121,10 +145,12 @@ def _find_application() -> "WSGIApplication":
 
 _threads = read_threads()
 application = NamedRequests(
-    BoundedRequests(
-        _find_application(),
-        threads=_threads,
-        waiting=read_queue_max(_threads),
-        wait_seconds=read_queue_seconds(),
+    SecuredAnswers(
+        BoundedRequests(
+            _find_application(),
+            threads=_threads,
+            waiting=read_queue_max(_threads),
+            wait_seconds=read_queue_seconds(),
+        )
     )
 )

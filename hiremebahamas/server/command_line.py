@@ -17,6 +17,8 @@ from hiremebahamas.server.options import ServerOptions
 KEEP_ALIVE_MILLISECONDS: Final = 60_000
 # Of each worker, idle ones included. More than a proxy keeps, and few enough for a process's files.
 CONNECTIONS: Final = 1024
+# Twice what nginx passes on. Some headers take longer to parse than they are long.
+HEADERS_MAX_BYTES: Final = 64 * 1024
 # The proxy's user and ours must share a group.
 SOCKET_PERMISSIONS: Final = "0o660"
 LOGGING: Final = {
@@ -40,6 +42,7 @@ def format_command(options: ServerOptions) -> list[str]:
         *("--workers", str(options.workers), "--backpressure", str(CONNECTIONS)),
         *("--blocking-threads", str(count_threads(options.threads, options.queue_max))),
         "--respawn-failed-workers",
+        *("--http1-buffer-size", str(HEADERS_MAX_BYTES)),
         # On SIGTERM no connection is accepted, and open requests may finish.
         *("--workers-kill-timeout", str(options.stop_seconds)),
         *(

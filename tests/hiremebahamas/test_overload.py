@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from hiremebahamas.overload import RETRY_SECONDS, BoundedRequests
+from hiremebahamas.overload import READY, RETRY_SECONDS, BoundedRequests
 from tests.waiting import WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ SLOW: Final = "/users"
 class Application:
     """Answer slow requests once it may, and others at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *slow: str) -> None:
+        self.slow = {SLOW, *slow}
         self.may_answer = threading.Event()
         self._lock = threading.Lock()
         self.inside = 0
@@ -34,7 +35,7 @@ class Application:
             self.inside += 1
             self.most = max(self.most, self.inside)
         try:
-            if environ["PATH_INFO"] == SLOW:
+            if environ["PATH_INFO"] in self.slow:
                 assert self.may_answer.wait(WAIT_SECONDS)
             start_response("200 OK", [])
             return [b""]
@@ -49,15 +50,15 @@ Ask = Any
 
 @contextmanager
 def clients(application: Any) -> Iterator[Any]:
-    def call(path: str) -> tuple[str, dict[str, str], bytes]:
+    def call(path: str, **more: str) -> tuple[str, dict[str, str], bytes]:
         told: list[Any] = []
         body: Iterable[bytes] = application(
-            cast("WSGIEnvironment", {"PATH_INFO": path}), lambda *given: told.extend(given)
+            cast("WSGIEnvironment", {"PATH_INFO": path} | more), lambda *given: told.extend(given)
         )
         return told[0], dict(told[1]), b"".join(body)
 
     with ThreadPoolExecutor(2 * (THREADS + QUEUE)) as pool:
-        yield lambda path: pool.submit(call, path)
+        yield lambda path, **more: pool.submit(call, path, **more)
 
 
 def bound(application: Application, *, queue: int = QUEUE, seconds: float = 600) -> BoundedRequests:
@@ -101,6 +102,32 @@ def test_light_requests_are_answered(path: str) -> None:
         fill(bounded, application, ask)
         assert ask(path).result(WAIT_SECONDS)[0] == "200 OK"
         application.may_answer.set()
+
+
+@pytest.mark.parametrize(
+    "body", [{"CONTENT_LENGTH": "1"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["long", "chunks"]
+)
+def test_light_request_with_a_body_is_not_light(body: dict[str, str]) -> None:
+    """Its client may send it a byte a minute."""
+    application = Application()
+    bounded = bound(application)
+    with clients(bounded) as ask:
+        fill(bounded, application, ask)
+        status, *_ = ask("/health/live", **body).result(WAIT_SECONDS)
+        empty = ask("/health/live", CONTENT_LENGTH="0").result(WAIT_SECONDS)
+        application.may_answer.set()
+        assert (status, empty[0]) == ("503 Service Unavailable", "200 OK")
+
+
+def test_all_who_ask_for_readiness_wait_in_one_place() -> None:
+    """Which may take a second, while the database hangs; tokens are checked meanwhile."""
+    application = Application(READY)
+    with clients(bound(application)) as ask:
+        asked = [ask(READY) for _ in range(THREADS + QUEUE)]
+        wait_until(lambda: application.inside == 1, "one asks the database")
+        assert ask("/auth/verify").result(WAIT_SECONDS)[0] == "200 OK"
+        application.may_answer.set()
+        assert {it.result(WAIT_SECONDS)[0] for it in asked} == {"200 OK"}
 
 
 @pytest.mark.parametrize("path", ["/auth/verify-email", "/auth/forwarded", "/health/cache"])

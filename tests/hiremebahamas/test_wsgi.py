@@ -7,16 +7,29 @@ from typing import Any
 
 import pytest
 
+from accounts.errors import RequestTooLarge
 from accounts.views.parsers import MULTIPART_MAX_BYTES
-from hiremebahamas.wsgi import CHUNKED_MAX_BYTES, DISCARD_MAX_BYTES, application
+from hiremebahamas.wsgi import (
+    BODY_MAX_BYTES,
+    CHUNKED_MAX_BYTES,
+    CONTENT_TYPE_MAX_LENGTH,
+    DISCARD_MAX_BYTES,
+    application,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 def call(body: bytes = b"", **environ: Any) -> tuple[str, Any, io.BytesIO]:
     """Return status, decoded body and what is left of the request's body."""
+    status, _, decoded, stream = ask(body, **environ)
+    return status, decoded, stream
+
+
+def ask(body: bytes = b"", **environ: Any) -> tuple[str, dict[str, str], Any, io.BytesIO]:
+    """Return the headers as well."""
     stream = io.BytesIO(body)
-    statuses: list[str] = []
+    told: list[Any] = []
     request = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/auth/verify",
@@ -29,7 +42,7 @@ def call(body: bytes = b"", **environ: Any) -> tuple[str, Any, io.BytesIO]:
     }
 
     def start_response(status: str, *rest: object) -> Callable[[bytes], object]:
-        statuses.append(status)
+        told.extend((status, *rest))
         return io.BytesIO().write
 
     response = application(request | environ, start_response)
@@ -37,7 +50,7 @@ def call(body: bytes = b"", **environ: Any) -> tuple[str, Any, io.BytesIO]:
     close = getattr(response, "close", None)
     if close is not None:
         close()
-    return statuses[0], json.loads(text), stream
+    return told[0], dict(told[1]), json.loads(text), stream
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"', "us-ascii"])
@@ -56,6 +69,30 @@ def test_other_charsets_are_a_415(content_type: str) -> None:
     status, body, _ = call(CONTENT_TYPE=content_type, QUERY_STRING="a=b")
     assert status == "415 Unsupported Media Type"
     assert body["code"] == "unsupported_media_type"
+
+
+def test_refusals_before_django_have_its_headers() -> None:
+    """A browser guesses the type of none of them, and no page embeds them."""
+    _, headers, _, _ = ask(CONTENT_TYPE="text/plain; charset=rot13")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_long_content_type_is_a_415() -> None:
+    """Python's parser of its parameters takes seconds for what fits into one header."""
+    long = "application/json" + ";a=b" * CONTENT_TYPE_MAX_LENGTH
+    status, body, _ = call(CONTENT_TYPE=f"{long}; charset=utf-8")
+    assert (status[:3], body["code"]) == ("415", "unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/auth/verify", "/nope"])
+def test_body_that_no_view_reads_is_a_413(path: str) -> None:
+    """Before Django, which writes a form's files to the disk, whatever their size."""
+    status, body, rest = call(bytes(BODY_MAX_BYTES + 1), PATH_INFO=path)
+    assert (status[:3], body["code"]) == ("413", RequestTooLarge.default_code)
+    assert body["detail"] == RequestTooLarge.default_detail
+    assert rest.read() == b""
+    assert BODY_MAX_BYTES == MULTIPART_MAX_BYTES
 
 
 def test_refused_body_is_read_all_the_same() -> None:
@@ -94,7 +131,7 @@ def test_body_in_chunks_is_bounded(excess: int) -> None:
     assert (status[:3], body["code"]) == ("413", "request_too_large")
     assert rest.read() == b""
     # Or a form that is too large would be cut off, and taken for one that isn't.
-    assert CHUNKED_MAX_BYTES == MULTIPART_MAX_BYTES + 1
+    assert CHUNKED_MAX_BYTES == BODY_MAX_BYTES + 1
 
 
 def test_chunks_are_a_411_where_nobody_undoes_them() -> None:

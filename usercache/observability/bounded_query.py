@@ -1,6 +1,7 @@
 """Questions to a database that may hang, asked without hanging with it."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Generic, TypeVar
@@ -22,12 +23,20 @@ class BoundedQuery(Generic[T]):
     """Ask on a thread with a connection of its own, and wait for the answer for so long only.
 
     One daemon thread at a time, however long the database hangs: callers that come later wait for
-    the same answer.
+    the same answer, and no longer than the first. So while the database hangs, it is a second for
+    all of them together.
     """
 
-    def __init__(self, ask: Callable[[], T], wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], T],
+        wait_seconds: float = WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ask = ask
         self._wait_seconds = wait_seconds
+        self._clock = clock
+        self._deadline = 0.0
         self._lock = threading.Lock()
         self._answer: Future[T] | None = None
 
@@ -36,12 +45,13 @@ class BoundedQuery(Generic[T]):
         with self._lock:
             if self._answer is None or self._answer.done():
                 self._answer = Future()
+                self._deadline = self._clock() + self._wait_seconds
                 threading.Thread(
                     target=self._run, args=(self._answer,), name="usercache-query", daemon=True
                 ).start()
-            answer = self._answer
+            answer, left = self._answer, self._deadline - self._clock()
         try:
-            return answer.result(self._wait_seconds)
+            return answer.result(max(0.0, left))
         except TimeoutError:
             raise DatabaseHangsError(
                 f"The database has not answered in {self._wait_seconds:g} s."

@@ -1,11 +1,12 @@
 """Questions to a database that may hang: an answer, or an error in time."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import DataError
 
-from tests.waiting import WAIT_SECONDS
+from tests.waiting import WAIT_SECONDS, wait_until
 from usercache.observability.bounded_query import BoundedQuery, DatabaseHangsError
 
 
@@ -44,3 +45,25 @@ def test_hanging_costs_a_bounded_time_and_one_thread() -> None:
     goes_on.set()
     patient = BoundedQuery(hang, WAIT_SECONDS)
     assert patient() == 2
+
+
+def test_who_comes_later_waits_no_longer_than_the_first() -> None:
+    """Or so many callers, one after the other, would keep threads waiting as long as it hangs."""
+    goes_on = threading.Event()
+    now = [0.0]
+    read_at: list[float] = []
+
+    def clock() -> float:
+        read_at.append(now[0])
+        return now[0]
+
+    ask = BoundedQuery(lambda: goes_on.wait(WAIT_SECONDS), WAIT_SECONDS, clock)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask)
+        wait_until(lambda: len(read_at) == 2, "the first knows how long it waits")
+        now[0] = WAIT_SECONDS
+        with pytest.raises(DatabaseHangsError):
+            ask()
+        assert not first.done()
+        goes_on.set()
+        assert first.result(WAIT_SECONDS)
