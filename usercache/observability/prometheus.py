@@ -7,9 +7,9 @@ would be taken for a restart. While Redis can't be asked there are no counters, 
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import Metric
 from prometheus_client.core import (
@@ -30,8 +30,8 @@ from usercache.observability.snapshot import Snapshot
 from usercache.observability.status import NO_REDIS, Status
 
 BY_KIND: Final = {
-    events.ERRORS_PREFIX: ("usercache_errors", "Failures of Redis or the database.", "error"),
-    events.UNREADABLE_PREFIX: ("usercache_unreadable_records", "Records not believed.", "reason"),
+    events.ERRORS_PREFIX: ("errors", "Failures of Redis or the database.", "error"),
+    events.UNREADABLE_PREFIX: ("unreadable_records", "Records not believed.", "reason"),
 }
 """By a prefix of names, that of their counter, its help, and the label of the rest."""
 REASONS: Final = {
@@ -62,21 +62,14 @@ class SnapshotCollector(Collector):
 
 
 def _collect_state(snapshot: Snapshot) -> Iterator[Metric]:
-    status = GaugeMetricFamily(
-        "usercache_status", "1 for the status that the cache has, else 0.", labels=["status"]
-    )
-    for each in Status:
-        status.add_metric([each.value], each is snapshot.status)
-    yield status
-    processes = GaugeMetricFamily(
-        "usercache_processes",
-        "Processes heard of in the last minute, by what they are and whether they use Redis.",
-        labels=["kind", "breaker", "l1"],
-    )
+    statuses = {(each.value,): each is snapshot.status for each in Status}
+    said = "1 for the status that the cache has, else 0."
+    yield _family(GaugeMetricFamily, "status", said, statuses, ["status"])
     kinds = Counter((state.kind, state.breaker, state.l1) for state in snapshot.processes)
-    for labels, count in sorted(kinds.items()):
-        processes.add_metric(labels, count)
-    yield processes
+    said = "Processes heard of in the last minute, by what they are and whether they use Redis."
+    yield _family(
+        GaugeMetricFamily, "processes", said, dict(sorted(kinds.items())), ["kind", "breaker", "l1"]
+    )
     outbox, audit = snapshot.outbox, snapshot.audit
     oldest_seconds = None if outbox.waiting is None else outbox.oldest_seconds
     worst_seconds = snapshot.totals[metrics.AUDIT_WORST_MS] / MILLISECONDS
@@ -109,44 +102,54 @@ def _collect_redis(redis: RedisState) -> Iterator[Metric]:
         redis_memory_limit_bytes=("Memory that it may use.", redis.memory_limit),
         **{f"redis_{name}": (metric.help, vars(redis)[name]) for name, metric in OF_REDIS.items()},
     )
-    evicted = "Keys evicted since the servers started."
-    yield CounterMetricFamily("usercache_redis_evictions", evicted, redis.evictions)
+    said = "Keys evicted since the servers started."
+    yield _family(CounterMetricFamily, "redis_evictions", said, {(): redis.evictions})
+
+
+def _collect_counters(totals: TimeBucket, own: Mapping[str, str]) -> Iterator[Metric]:
+    labels, values = list(own), tuple(own.values())
+
+    def family(name: str, said: str, counted: Mapping[str, float], label: str) -> Metric:
+        samples = {(*values, each): count for each, count in counted.items()}
+        return _family(CounterMetricFamily, name, said, samples, [*labels, label])
+
+    said = "Look-ups by result: the backend that answered, or miss."
+    lookups = {result: totals[name] for result, name in metrics.LOOKUPS.items()}
+    yield family("lookups", said, lookups, "result")
+    said = "How long look-ups took as their callers saw it, by result."
+    durations = HistogramMetricFamily(
+        "usercache_lookup_duration_seconds", said, labels=[*labels, "result"]
+    )
+    for result in metrics.LOOKUPS:
+        histogram = totals.histogram([result])
+        durations.add_metric([*values, result], _format_bounds(histogram), histogram.total_seconds)
+    yield durations
+    for name, metric in (COUNTERS | AUDITED).items():
+        yield _family(CounterMetricFamily, name, metric.help, {values: totals[name]}, labels)
+    for prefix, (name, said, label) in BY_KIND.items():
+        found = (each for each in sorted(REASONS | totals.keys()) if each.startswith(prefix))
+        kinds = {each.removeprefix(prefix): totals[each] for each in found}
+        yield family(name, said, kinds, label)
 
 
 def _gauges(**gauges: tuple[str, float | None]) -> Iterator[Metric]:
-    for name, (text, value) in gauges.items():
+    for name, (said, value) in gauges.items():
         if value is not None:
-            yield GaugeMetricFamily(f"usercache_{name}", text, float(value))
+            yield _family(GaugeMetricFamily, name, said, {(): float(value)})
 
 
-def _collect_counters(totals: TimeBucket, labels: Mapping[str, str]) -> Iterator[Metric]:
-    names, values = list(labels), list(labels.values())
-    lookups = CounterMetricFamily(
-        "usercache_lookups",
-        "Look-ups by result: the backend that answered, or miss.",
-        labels=[*names, "result"],
-    )
-    durations = HistogramMetricFamily(
-        "usercache_lookup_duration_seconds",
-        "How long look-ups took as their callers saw it, by result.",
-        labels=[*names, "result"],
-    )
-    for result, name in metrics.LOOKUPS.items():
-        lookups.add_metric([*values, result], totals[name])
-        histogram = totals.histogram([result])
-        durations.add_metric([*values, result], _format_bounds(histogram), histogram.total_seconds)
-    yield lookups
-    yield durations
-    for name, metric in (COUNTERS | AUDITED).items():
-        counter = CounterMetricFamily(f"usercache_{name}", metric.help, labels=names)
-        counter.add_metric(values, totals[name])
-        yield counter
-    for prefix, (family, text, label) in BY_KIND.items():
-        counter = CounterMetricFamily(family, text, labels=[*names, label])
-        for name in sorted(REASONS | totals.keys()):
-            if name.startswith(prefix):
-                counter.add_metric([*values, name.removeprefix(prefix)], totals[name])
-        yield counter
+def _family(
+    kind: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    said: str,
+    values: Mapping[Any, float],
+    labels: Sequence[str] = (),
+) -> Metric:
+    # Its values by those of its labels.
+    family = kind(f"usercache_{name}", said, labels=labels)
+    for labelled, value in values.items():
+        family.add_metric(labelled, value)
+    return family
 
 
 def _format_bounds(histogram: Histogram) -> list[tuple[str, float]]:

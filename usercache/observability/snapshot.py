@@ -22,10 +22,10 @@ from usercache.lookup import Store
 from usercache.management.units import parse_span
 from usercache.observability import metrics
 from usercache.observability.metrics.state import ProcessState, RedisState
-from usercache.observability.metrics.store import Reading
-from usercache.observability.metrics.table import COUNTERS
+from usercache.observability.metrics.store import UNREAD, MetricsStore, Reading
+from usercache.observability.metrics.table import AUDITED, COUNTERS
 from usercache.observability.metrics.time_buckets import Latency, TimeBucket, add_up, start_of
-from usercache.observability.observers import Observers, observers_of
+from usercache.observability.observers import observers_of
 from usercache.observability.status import NO_REDIS, Status, check_outbox, judge
 from usercache.orm.outbox import Backlog, get_backlog
 from usercache.runtime import get_store
@@ -71,6 +71,9 @@ class BreakerState:
     seconds_to_probe: float
 
 
+NO_BREAKER: Final = BreakerState(NO_REDIS, 0.0)
+
+
 @dataclass(frozen=True)
 class OutboxState:
     """Invalidations that Redis has not heard of yet."""
@@ -108,6 +111,8 @@ class Snapshot:
     taken_at: float
     status: Status = field(init=False)
     reasons: tuple[str, ...] = field(init=False)  # what is wrong, worst first
+    lookups: int = field(init=False)  # all that were answered
+    hits: int = field(init=False)  # those that needed no query
     backend: str  # redis, or memory where there is no Redis
     is_partial: bool  # whether the metrics are this process's alone, without those in Redis
     window_seconds: float
@@ -135,16 +140,8 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         self.status, self.reasons = judge(self)
-
-    @property
-    def hits(self) -> int:
-        """Count the look-ups that needed no query."""
-        return sum(self.hits_by_backend.values())
-
-    @property
-    def lookups(self) -> int:
-        """Count all look-ups that were answered."""
-        return self.hits + self.misses
+        self.hits = sum(self.hits_by_backend.values())
+        self.lookups = self.hits + self.misses
 
     @property
     def hit_rate(self) -> float:
@@ -168,8 +165,6 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **plain,
-        "lookups": snapshot.lookups,
-        "hits": snapshot.hits,
         "hit_rate": round(snapshot.hit_rate, 6),
         "database_load_saved": round(snapshot.hit_rate, 6),
         **{name: snapshot.counts.get(name, 0) for name in COUNTERS},
@@ -211,40 +206,54 @@ def take_snapshot(
             f"The window must be {SHORTEST_WINDOW_SECONDS} to {LONGEST_WINDOW_SECONDS} seconds."
         )
     store, now = get_store(), clock()
-    span = (
-        metrics.MINUTE_SECONDS
-        if window_seconds <= metrics.MINUTES_KEPT_SECONDS
-        else metrics.HOUR_SECONDS
-    )
+    is_short = window_seconds <= metrics.MINUTES_KEPT_SECONDS
+    span = metrics.MINUTE_SECONDS if is_short else metrics.HOUR_SECONDS
     starts = range(start_of(now - window_seconds, span), int(now) + 1, span)
-    reading = _read(store, starts, span)
-    buckets, totals = _add_own(store, reading, starts, span)
+    observers = observers_of(store)
+    reading = _read(store, observers.metrics_store, starts, span)
+    buckets, totals = dict(reading.buckets), add_up([reading.totals])
+    # What this process has not flushed yet; all there is, without Redis.
+    for minute, own in observers.recorder.read().items():
+        totals.add(own)
+        if (start := start_of(minute, span)) in starts:
+            buckets[start] = add_up([buckets.get(start, TimeBucket()), own])
     whole = add_up(buckets.values())
     hits = {r: whole[name] for r, name in metrics.LOOKUPS.items() if r != events.MISS}
     by_result = {result: (result,) for result in metrics.LOOKUPS}
     results = by_result | {"hit": tuple(hits), "overall": tuple(metrics.LOOKUPS)}
     most_hits = Counter(whole.ranking.at_least()).most_common(top)
+    breaker = None if store.redis is None else store.redis.breaker
     return Snapshot(
         taken_at=round(now, 3),
         backend="memory" if store.redis is None else store.redis.name,
-        is_partial=reading is None,
+        is_partial=reading is UNREAD,
         window_seconds=window_seconds,
         since=float(starts[0]),
         hits_by_backend=hits,
         misses=whole[metrics.MISSES],
         latency_ms={name: whole.histogram(some).describe() for name, some in results.items()},
         top_users=tuple(TopUser(record_key(pk), times) for pk, times in most_hits),
-        redis=None if reading is None else reading.redis,
-        breaker=_describe_breaker(store),
+        redis=reading.redis,
+        breaker=BreakerState(breaker.state, breaker.seconds_to_probe) if breaker else NO_BREAKER,
         outbox=_ask_outbox(get_backlog, store),
-        audit=_describe_audit(observers_of(store), whole, totals),
-        processes=() if reading is None else tuple(reading.processes),
-        foreign_metrics=0 if reading is None else reading.foreign,
+        audit=AuditState(
+            share=observers.audit.share,
+            **{name.removeprefix("audit_"): whole[name] for name in AUDITED},
+            worst_age_seconds=whole[metrics.AUDIT_WORST_MS] / MILLISECONDS,
+            checked_ever=totals[metrics.AUDIT_CHECKED],
+            mismatched_ever=totals[metrics.AUDIT_MISMATCHED],
+            shadow_share=observers.shadow.share,
+            consistency=bound_consistency(
+                totals[metrics.AUDIT_CHECKED], totals[metrics.AUDIT_MISMATCHED]
+            ),
+        ),
+        processes=tuple(reading.processes),
+        foreign_metrics=reading.foreign,
         served_percent=store.served_percent,
         counts=whole.counts,
         series=tuple(_describe_point(start, span, now, buckets.get(start)) for start in starts),
         totals=totals,
-        delivered=None if reading is None else reading.totals,
+        delivered=None if reading is UNREAD else reading.totals,
     )
 
 
@@ -279,31 +288,17 @@ def bound_consistency(checked: int, mismatched: int) -> float | None:
     return max(0.0, 1 - events * root**3 / checked)
 
 
-def _read(store: Store, starts: range, span_seconds: int) -> Reading | None:
-    metrics_store = observers_of(store).metrics_store
+def _read(
+    store: Store, metrics_store: MetricsStore | None, starts: range, span_seconds: int
+) -> Reading:
     if metrics_store is None or store.redis is None:
-        return None
+        return UNREAD
     reading = metrics_store.read(starts, span_seconds)
     if reading is None and not store.redis.breaker.is_away:
         # One slow answer, or one connection that broke, is no outage; the probe tells soon.
         store.redis.breaker.verdict.wait(SECOND_LOOK_SECONDS)
         reading = metrics_store.read(starts, span_seconds)
-    return reading
-
-
-def _add_own(
-    store: Store, reading: Reading | None, starts: range, span_seconds: int
-) -> tuple[dict[int, TimeBucket], TimeBucket]:
-    # What this process has not flushed yet; all there is, without Redis.
-    buckets, totals = dict[int, TimeBucket](), TimeBucket()
-    if reading is not None:
-        buckets, totals = dict(reading.buckets), add_up([reading.totals])
-    for minute, bucket in observers_of(store).recorder.read().items():
-        totals.add(bucket)
-        start = start_of(minute, span_seconds)
-        if start in starts:
-            buckets[start] = add_up([buckets.get(start, TimeBucket()), bucket])
-    return buckets, totals
+    return reading or UNREAD
 
 
 def _describe_point(start: int, span: int, now: float, bucket: TimeBucket | None) -> Point:
@@ -316,30 +311,6 @@ def _describe_point(start: int, span: int, now: float, bucket: TimeBucket | None
         hits=lookups - found[metrics.MISSES],
         latency=found.histogram().describe(),
     )
-
-
-def _describe_audit(observers: Observers, whole: TimeBucket, ever: TimeBucket) -> AuditState:
-    checked_ever, mismatched_ever = ever[metrics.AUDIT_CHECKED], ever[metrics.AUDIT_MISMATCHED]
-    return AuditState(
-        share=observers.audit.share,
-        checked=whole[metrics.AUDIT_CHECKED],
-        mismatched=whole[metrics.AUDIT_MISMATCHED],
-        explained=whole[metrics.AUDIT_EXPLAINED],
-        undecided=whole[metrics.AUDIT_UNDECIDED],
-        worst_age_seconds=whole[metrics.AUDIT_WORST_MS] / MILLISECONDS,
-        checked_ever=checked_ever,
-        mismatched_ever=mismatched_ever,
-        shadow_share=observers.shadow.share,
-        shadow_hits=whole[metrics.SHADOW_HITS],
-        shadow_misses=whole[metrics.SHADOW_MISSES],
-        consistency=bound_consistency(checked_ever, mismatched_ever),
-    )
-
-
-def _describe_breaker(store: Store) -> BreakerState:
-    if store.redis is None:
-        return BreakerState(NO_REDIS, 0.0)
-    return BreakerState(store.redis.breaker.state, store.redis.breaker.seconds_to_probe)
 
 
 def _ask_outbox(get_backlog: Callable[[], Backlog], store: Store) -> OutboxState:

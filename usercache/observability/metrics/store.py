@@ -102,12 +102,15 @@ class Reading(NamedTuple):
     totals: TimeBucket  # since Redis was last emptied
     processes: list[ProcessState]
     buckets: dict[int, TimeBucket]  # by their start, without empty ones; must not be changed
-    redis: RedisState
+    redis: RedisState | None  # None where nothing could be read
 
     @property
     def foreign(self) -> int:
         """Count what was read and skipped, since the cache never writes such."""
         return sum(bucket.foreign for bucket in (self.totals, *self.buckets.values()))
+
+
+UNREAD: Final = Reading(TimeBucket(), [], {}, None)
 
 
 class MetricsStore:
