@@ -1,7 +1,7 @@
 """Checks of the USERCACHE_* settings themselves: names, types, ranges, the signing key."""
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final
 
 from django.conf import settings
@@ -24,6 +24,7 @@ KINDS: Final = {
 Check = Callable[..., list[CheckMessage]]
 
 
+@cache  # one function for a check: INSTALLED_APPS may be overridden, and ready() called again
 def once_settings_are_typed(check: Check) -> Check:
     """Skip a check while a setting has the wrong type: it could only fail on that."""
 

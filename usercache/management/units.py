@@ -1,6 +1,9 @@
 """Numbers as operators read and write them."""
 
+import math
 import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from typing import Final
 
 NOTHING: Final = "-"
@@ -10,16 +13,31 @@ _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _SPAN_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def parse_span(text: str) -> float:
+def parse_span(text: str, shortest: float = 0.0, longest: float = math.inf) -> float:
     """Return the seconds of `90`, `90s`, `15m`, `1h`, `1.5h` or `2d`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or out of these bounds in seconds.
     """
     match = _SPAN.fullmatch(text.strip().lower())
     if match is None:
         raise ValueError(f"'{text}' is no span of time: write it like 90s, 15m, 1h or 2d.")
-    return float(match[1]) * _SPAN_SECONDS[match[2]]
+    seconds = float(match[1]) * _SPAN_SECONDS[match[2]]
+    if not shortest <= seconds <= longest:
+        raise ValueError(f"'{text}' is out of range: {shortest:g} s to {format_span(longest)}.")
+    return seconds
+
+
+def span_argument(shortest: float = 0.0, longest: float = math.inf) -> Callable[[str], float]:
+    """Return what argparse is to call for a span; of a ValueError it would not show the words."""
+
+    def parse(text: str) -> float:
+        try:
+            return parse_span(text, shortest, longest)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return parse
 
 
 def format_span(seconds: float) -> str:

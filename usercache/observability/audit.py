@@ -109,9 +109,9 @@ class Audit(Observer):
             verdict = metrics.AUDIT_UNDECIDED
         if verdict is None:
             return sample._replace(is_suspect=True)
-        self._recorder.count(verdict, 1)
+        self._recorder.count(verdict)
         if verdict in (metrics.AUDIT_MISMATCHED, metrics.AUDIT_EXPLAINED):
-            self._recorder.count(metrics.AUDIT_CHECKED, 1)
+            self._recorder.count(metrics.AUDIT_CHECKED)
         return None
 
     def end(self) -> None:

@@ -66,28 +66,28 @@ class Observers(Observer):
 
 def observe(store: Store) -> Iterable[Service]:
     """Observe a store; see `usercache.runtime.Extension`."""
-    recorder = Recorder()
+    recorder, events = Recorder(), store.events
     audit = Audit(conf.USERCACHE_AUDIT_SHARE, recorder, store, random.random)
     # Without Redis there is no switch that keeps users out.
     shadow_share = 0.0 if store.redis is None else conf.USERCACHE_SHADOW_SHARE
     shadow = Shadow(shadow_share, recorder, audit, store, random.random)
     metrics_store = None if store.redis is None else MetricsStore(store.redis)
-    store.events.subscribe(recorder)
+    events.subscribe(recorder)
     if audit.share:
-        store.events.subscribe(audit)
+        events.subscribe(audit)
     if shadow.share:
-        store.events.subscribe(shadow)
+        events.subscribe(shadow)
+        yield shadow
+    if audit.share or shadow.share:
+        yield audit
     if conf.USERCACHE_TRACING and can_trace():
-        store.events.subscribe(Tracer())
-    store.events.subscribe(Observers(recorder, audit, shadow, metrics_store))
-    describe = _describer(store, recorder.token)
-    flush_seconds, note_error = conf.USERCACHE_METRICS_FLUSH_SECONDS, store.events.note_unexpected
-    flusher = Flusher(recorder, metrics_store, describe, flush_seconds, note_error)
-    return [
-        *([audit] if audit.share or shadow.share else ()),
-        *([shadow] if shadow.share else ()),
-        flusher,
-    ]
+        events.subscribe(Tracer())
+    events.subscribe(Observers(recorder, audit, shadow, metrics_store))
+    describe, every_seconds = (
+        _describer(store, recorder.token),
+        conf.USERCACHE_METRICS_FLUSH_SECONDS,
+    )
+    yield Flusher(recorder, metrics_store, describe, every_seconds, events.note_unexpected)
 
 
 def observers_of(store: Store | None = None) -> Observers:

@@ -138,14 +138,12 @@ def describe_tiles(snapshot: Snapshot) -> Iterator[Row]:
 def describe_latencies(snapshot: Snapshot) -> Iterator[Row]:
     """Yield how long look-ups took; nothing of kinds that there were none of."""
     named = {name: snapshot.latency_ms[name.lower()] for name in ("Hit", "Miss", "Overall")}
-    means = {name: latency["mean"] or 0.0 for name, latency in named.items()}
-    slowest = max(means.values())
-    for name, latency in named.items():
-        if latency["mean"] is not None:
-            cells = [format_ms(latency["mean"]), *format_quantiles(latency)]
-            part = means[name] / slowest if slowest else None
-            # A terminal has no room for a bar beside the columns.
-            yield Row(name, _align(cells), part, cells=cells)
+    means = {name: mean for name, latency in named.items() if (mean := latency["mean"]) is not None}
+    slowest = max(means.values(), default=0.0)
+    for name, mean in means.items():
+        cells = [format_ms(mean), *format_quantiles(named[name])]
+        # A terminal has no room for a bar beside the columns.
+        yield Row(name, _align(cells), mean / slowest if slowest else None, cells=cells)
 
 
 def format_quantiles(latency: Latency) -> list[str]:
@@ -164,11 +162,11 @@ def describe_processes(snapshot: Snapshot) -> Iterator[Row]:
     """Yield the processes that were heard of lately."""
     for state in snapshot.processes:
         up = format_span(max(0.0, snapshot.taken_at - state.started))
-        redis, l1 = BREAKERS.get(state.breaker, state.breaker), state.l1 or NOTHING
         up = f"{up}, heard of {state.seen_seconds:.0f} s ago"
+        cells = [BREAKERS.get(state.breaker, state.breaker), state.l1 or NOTHING, up, state.host]
         tone = Tone.WARNING.when(state.breaker not in ("closed", ""))
-        text = f"Redis {redis}, client-side cache {l1}, up {up}, {state.host}"
-        yield Row(state.name, text, tone=tone, cells=[redis, l1, up, state.host])
+        text = "Redis {}, client-side cache {}, up {}, {}".format(*cells)
+        yield Row(state.name, text, tone=tone, cells=cells)
 
 
 def _notes(snapshot: Snapshot) -> Iterator[Row]:

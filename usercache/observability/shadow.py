@@ -78,27 +78,22 @@ class Shadow(Observer):
         if self._queue.qsize() < ROOM:
             self._queue.put(unserved)
         else:
-            self._recorder.count(metrics.AUDIT_UNDECIDED, 1)
+            self._recorder.count(metrics.AUDIT_UNDECIDED)
 
     def compare(self, unserved: Unserved) -> None:
         """Look up through the cache, and compare; a round trip, and a query for a miss."""
         store = self._store
-        if store.redis is None or not store.redis.breaker.is_closed:
-            self._recorder.count(metrics.AUDIT_UNDECIDED, 1)
-            return
+        verdict, hit = metrics.AUDIT_UNDECIDED, None
         try:
-            hit = self._cache.look_up(unserved)
+            if store.redis is not None and store.redis.breaker.is_closed:
+                hit = self._cache.look_up(unserved)
+                verdict = metrics.SHADOW_HITS if hit else metrics.SHADOW_MISSES
         except AnyDatabaseError as error:
             store.events.note_error(error)
-            self._recorder.count(metrics.AUDIT_UNDECIDED, 1)
-            return
-        if hit is None:
-            self._recorder.count(metrics.SHADOW_MISSES, 1)
-            return
-        self._recorder.count(metrics.SHADOW_HITS, 1)
-        if is_same(hit, unserved.row):
-            self._recorder.count(metrics.AUDIT_CHECKED, 1)
-        else:
+        self._recorder.count(verdict)
+        if hit is not None and is_same(hit, unserved.row):
+            self._recorder.count(metrics.AUDIT_CHECKED)
+        elif hit is not None:
             self._audit.add(hit)
 
     def end(self) -> None:

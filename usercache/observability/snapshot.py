@@ -180,10 +180,7 @@ def parse_window(text: str) -> float:
     Raises:
         ValueError: it is none, or shorter or longer than what is kept.
     """
-    seconds = parse_span(text)
-    if not SHORTEST_WINDOW_SECONDS <= seconds <= LONGEST_WINDOW_SECONDS:
-        raise ValueError(f"'{text}' is out of range: 60s to 2d are kept.")
-    return seconds
+    return parse_span(text, SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS)
 
 
 def take_snapshot(

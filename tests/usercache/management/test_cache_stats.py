@@ -113,10 +113,10 @@ def test_dashboard_fits(width: int, locale: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--window", "10s"), "60s to 2d are kept"),
-        (("--window", "3d"), "60s to 2d are kept"),
+        (("--window", "10s"), "60 s to 2 d"),
+        (("--window", "3d"), "60 s to 2 d"),
         (("--window", "soon"), "write it like 90s"),
-        (("--watch", "0.1"), "0.5s to 1h"),
+        (("--watch", "0.1"), "0.5 s to 1 h"),
         (("--top", "101"), "from 0 to 100"),
     ],
 )

@@ -93,7 +93,7 @@ def test_health_is_the_snapshot(make_user: MakeUser) -> None:
     assert body["stats"]["window_seconds"] == 900
     refused = as_dora.get("/health/cache", {"window": "3d"})
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_window")
-    assert "60s to 2d" in refused.json()["detail"]
+    assert "60 s to 2 d" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("path", BOTH)

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from usercache.management.relay import Relay
+from usercache.management.units import span_argument
 
 SHORTEST_POLL_SECONDS = 0.05
 LONGEST_POLL_SECONDS = 60.0
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         """Take the pause between two polls."""
         parser.add_argument(
             "--poll",
-            type=_poll_seconds,
+            type=span_argument(SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS),
             default=0.5,
             metavar="SECONDS",
             help="poll at least this often, also without a notification (default: 0.5)",
@@ -38,10 +39,3 @@ class Command(BaseCommand):
         self.stdout.flush()
         done = relay.run()
         self.stdout.write(f"Ended after {done} invalidations.")
-
-
-def _poll_seconds(text: str) -> float:
-    seconds = float(text)
-    if not SHORTEST_POLL_SECONDS <= seconds <= LONGEST_POLL_SECONDS:
-        raise ValueError(text)  # argparse says which argument, and what was given
-    return seconds

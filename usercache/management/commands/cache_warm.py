@@ -14,7 +14,7 @@ from django.utils import timezone
 from usercache.backends.base import UnavailableError
 from usercache.codec import get_codec
 from usercache.management.canvas import Canvas, open_canvas
-from usercache.management.units import parse_span
+from usercache.management.units import span_argument
 from usercache.management.warming import LAST_LOGIN, Progress, Warmer, find_activity_fields
 from usercache.runtime import await_verdict, get_store
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         """Take which users, and how many at a time."""
         parser.add_argument(
             "--active-since",
-            type=_span,
+            type=span_argument(),
             metavar="SPAN",
             help="only users with a registration or log-in in this time, as in 12h or 30d",
         )
@@ -123,13 +123,6 @@ def _require_activity_fields() -> None:
             f"The user model has neither {LAST_LOGIN} nor a moment of registration: leave "
             "--active-since and --limit off."
         )
-
-
-def _span(text: str) -> float:
-    try:
-        return parse_span(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

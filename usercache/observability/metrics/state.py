@@ -106,53 +106,42 @@ class RedisState:
 
 
 def read_redis_state(backend: RedisBackend) -> RedisState:
-    """Return how Redis is. Six round trips, the last five of them to take their time."""
-    client, infos = backend.client, _read_infos(backend)
-    # Only now, since connecting takes longer.
-    key = backend.prefix + PROBE
-    latency_ms = median(_time_get(client, key) for _ in range(GETS_TIMED)) * MILLISECONDS
-    return describe_redis(infos, _topology_of(client), round(latency_ms, 4))
+    """Return how Redis is. Six round trips, the last five of them to take their time.
 
-
-def _read_infos(backend: RedisBackend) -> Sequence[Mapping[str, Any]]:
-    # Of each primary; nothing where INFO is refused, as by some rented kinds.
-    cluster = as_cluster(backend.client)
+    What INFO doesn't tell in a number counts as 0.
+    """
+    client, cluster = backend.client, as_cluster(backend.client)
+    infos: Sequence[Mapping[str, Any]]
     try:
-        return [backend.client.info()] if cluster is None else cluster.info_of_primaries()
-    except ResponseError:
-        return [{} for _ in backend.primaries]
-
-
-def describe_redis(
-    infos: Sequence[Mapping[str, Any]], topology: str, latency_ms: float
-) -> RedisState:
-    """Add up what each primary answered to INFO; what it doesn't tell in a number counts as 0."""
+        infos = [client.info()] if cluster is None else cluster.info_of_primaries()
+    except ResponseError:  # INFO is refused, as by some rented kinds
+        infos = [{} for _ in backend.primaries]
 
     def add_up(name: str) -> int:
         return sum(parse_count(info.get(name)) or 0 for info in infos)
 
-    limits = [parse_count(info.get("maxmemory")) or 0 for info in infos]
+    def time_get() -> float:
+        began = time.perf_counter()
+        client.get(backend.prefix + PROBE)
+        return time.perf_counter() - began
+
     databases = [db for info in infos for key, db in info.items() if _DATABASE.fullmatch(key)]
+    is_limited = all(parse_count(info.get("maxmemory")) for info in infos)
     return RedisState(
-        latency_ms=latency_ms,
+        # Only now, since connecting takes longer.
+        latency_ms=round(median(time_get() for _ in range(GETS_TIMED)) * MILLISECONDS, 4),
         memory_used=add_up("used_memory"),
-        memory_limit=sum(limits) if all(limits) else None,
+        memory_limit=add_up("maxmemory") if is_limited else None,
         policy=str(infos[0].get("maxmemory_policy", "")),
         evictions=add_up("evicted_keys"),
         clients=add_up("connected_clients"),
         replicas=add_up("connected_slaves"),
         version=format_version(infos[0]),
-        topology=topology,
+        topology=_topology_of(client),
         primaries=len(infos),
         keys=sum(parse_count(db.get("keys")) or 0 for db in databases if isinstance(db, Mapping)),
         commands_per_second=add_up("instantaneous_ops_per_sec"),
     )
-
-
-def _time_get(client: Redis, key: str) -> float:
-    began = time.perf_counter()
-    client.get(key)
-    return time.perf_counter() - began
 
 
 def _topology_of(client: Redis) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
+from usercache.management.units import span_argument
 from usercache.observability.snapshot import SHORTEST_WINDOW_SECONDS, take_snapshot
 from usercache.runtime import await_verdict, get_store
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         """Take the pause, or no repetition."""
         parser.add_argument(
             "--every",
-            type=_pause_seconds,
+            type=span_argument(SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
             default=60.0,
             metavar="SECONDS",
             help="the pause between two (default: 60)",
@@ -85,10 +86,3 @@ def _send_until(ended: threading.Event, exporter: "otlp.Exporter", pause: float)
 def _send(exporter: "otlp.Exporter") -> bool:
     close_old_connections()  # as Django does before its own requests: one that broke isn't replaced
     return exporter.send(take_snapshot(SHORTEST_WINDOW_SECONDS, top=0))
-
-
-def _pause_seconds(text: str) -> float:
-    seconds = float(text)
-    if not SHORTEST_PAUSE_SECONDS <= seconds <= LONGEST_PAUSE_SECONDS:
-        raise ValueError(text)  # argparse says which argument, and what was given
-    return seconds

@@ -19,9 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from usercache.management.canvas import Canvas, open_canvas
-from usercache.management.units import parse_span
+from usercache.management.units import span_argument
 from usercache.observability.sections import Section, Tone, describe
-from usercache.observability.snapshot import Snapshot, as_json, parse_window, take_snapshot
+from usercache.observability.snapshot import (
+    LONGEST_WINDOW_SECONDS,
+    SHORTEST_WINDOW_SECONDS,
+    Snapshot,
+    as_json,
+    take_snapshot,
+)
 from usercache.runtime import await_verdict
 
 SHORTEST_PAUSE_SECONDS: Final = 0.5
@@ -47,14 +53,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to show, and how."""
-        add, span, pause = parser.add_argument, _argument(parse_window), _argument(_parse_pause)
+        add = parser.add_argument
+        window = span_argument(SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS)
+        pause = span_argument(SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         said = "look back so far: 60s to 2h by minutes, up to 2d by hours (default: 1h)"
-        add("--window", type=span, default="1h", metavar="SPAN", help=said)
+        add("--window", type=window, default="1h", metavar="SPAN", help=said)
         add("--json", action="store_true", help="one JSON object per line, for programs")
         said = "show it again every so often until Ctrl-C (default: 2)"
         add("--watch", type=pause, nargs="?", const=2.0, metavar="SECONDS", help=said)
         said = "list so many users with the most hits, 0 to 100 (default: 5)"
-        add("--top", type=_argument(_parse_top), default=5, metavar="N", help=said)
+        add("--top", type=_parse_top, default=5, metavar="N", help=said)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Show it, and exit with the status."""
@@ -148,25 +156,7 @@ def _draw_section(section: Section, canvas: Canvas) -> RenderableType:
     return Group(Rule(title, characters=line, style="dim", align="left"), table)
 
 
-def _argument(parse: Callable[[str], float]) -> Callable[[str], float]:
-    # argparse keeps the words of this error alone.
-    def convert(text: str) -> float:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ArgumentTypeError(str(error)) from error
-
-    return convert
-
-
-def _parse_pause(text: str) -> float:
-    seconds = parse_span(text)
-    if not SHORTEST_PAUSE_SECONDS <= seconds <= LONGEST_PAUSE_SECONDS:
-        raise ValueError(f"'{text}' is out of range: 0.5s to 1h.")
-    return seconds
-
-
 def _parse_top(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_USERS:
-        raise ValueError(f"'{text}' is out of range: a whole number from 0 to {MOST_USERS}.")
+        raise ArgumentTypeError(f"'{text}' is out of range: a whole number from 0 to {MOST_USERS}.")
     return int(text)
