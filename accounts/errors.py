@@ -145,10 +145,22 @@ class TooManyAttempts(APIException):
         self.wait = max(1, math.ceil(wait_seconds))
 
 
-class Busy(APIException):
-    """As many requests as there may be do slow work already."""
+class Unavailable(APIException):
+    """What the request needs isn't there just now."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database can't be reached, or took too long."""
+
+    default_detail = "The database can't be reached just now. Try again in a moment."
+    default_code = "database_unavailable"
+
+
+class Busy(Unavailable):
+    """As many requests as there may be do slow work already."""
+
     default_detail = "Too much is going on just now. Try again in a moment."
     default_code = "busy"
     wait = 1
@@ -163,9 +175,8 @@ class StorageFull(APIException):
     default_code = "storage_full"
 
 
-class StorageUnavailable(APIException):
+class StorageUnavailable(Unavailable):
     """The file can't be written."""
 
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Pictures can't be stored just now. Try again later."
     default_code = "storage_unavailable"

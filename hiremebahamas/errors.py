@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from accounts.errors import RequestTooLarge
+from accounts.errors import DatabaseUnavailable, RequestTooLarge, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,18 +27,9 @@ LOST_SQLSTATES = ("25P03", "25P04")
 """PostgreSQL ended a transaction that was idle, or open, for too long; psycopg's InternalError."""
 
 
-class DatabaseUnavailable(exceptions.APIException):
-    """The database can't be reached, or took too long."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The database can't be reached just now. Try again in a moment."
-    default_code = "database_unavailable"
-
-
-class DatabaseReadOnly(exceptions.APIException):
+class DatabaseReadOnly(Unavailable):
     """The database is read-only: a standby, or set so."""
 
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Nothing can be changed just now. Try again in a moment."
     default_code = "database_read_only"
 

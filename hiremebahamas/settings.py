@@ -296,7 +296,7 @@ SESSION_COOKIE_AGE = read_int(
     "AUTH_ADMIN_SESSION_SECONDS", 8 * HOUR_SECONDS, low=300, high=14 * DAY_SECONDS
 )
 
-# Who else may say who somebody is.
+# Providers of OpenID Connect, by which users may log in as well.
 AUTH_OPENID_PROVIDERS = read_openid_providers()
 # How long a request waits for one, from the first connection to the last byte.
 AUTH_OPENID_TIMEOUT_SECONDS = read_float("AUTH_OPENID_TIMEOUT_SECONDS", 5.0, low=0.5, high=30.0)
@@ -310,7 +310,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("MAIL_FROM", "noreply@localhost")
 # Where the links in messages lead, with {token} in it.
 AUTH_RESET_PASSWORD_URL = env.str("AUTH_RESET_PASSWORD_URL", "")
 AUTH_CONFIRM_EMAIL_URL = env.str("AUTH_CONFIRM_EMAIL_URL", "")
-# Whether an account is made once its address is confirmed, so that nobody learns who has one.
+# Whether an account is made once its address is confirmed: nobody learns which emails have one.
 AUTH_REGISTRATION_BY_MAIL = read_switch("AUTH_REGISTRATION_BY_MAIL", default=False)
 AUTH_REOPEN_ACCOUNT_URL = env.str("AUTH_REOPEN_ACCOUNT_URL", "")
 # How long their tokens are good.

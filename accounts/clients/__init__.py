@@ -1,1 +1,1 @@
-"""Who asks: a request's address and device."""
+"""The client of a request: its address and device."""

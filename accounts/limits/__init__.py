@@ -1,1 +1,1 @@
-"""How much may be done: by whom and how often, at once, and after the answer."""
+"""Limits: how often, how much at once, and how much after the answer."""

@@ -14,10 +14,10 @@ are checked. Its access and refresh tokens are dropped as they come. What is kep
 the issuer, and the subject, by which the issuer names its user for ever.
 
 An identity belongs to an account in two ways: the account was created with it, or a user who is
-logged in, and has just proved it again, linked it. An email never leads to an account. Who has an
-account with the email that a provider vouches for, verified or not, is told to log in and link:
-were it entered by the email, a provider that is wrong about one address, or somebody who
-registered it before its owner, would be let in for good.
+logged in, and has just proved it again, linked it. An email never leads to an account. If
+the email that a provider vouches for has one, verified or not, the user is told to log in and
+link. Otherwise a provider that is wrong about one address, or somebody who registered it before
+its owner, would be let in for good.
 
 An account links only once its email is verified: otherwise somebody could register with another's
 email, link a provider of their own, and stay inside when the owner of the email resets the

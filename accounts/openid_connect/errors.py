@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied
 
-from accounts.errors import Conflict, Unauthorized
+from accounts.errors import Conflict, Unauthorized, Unavailable
 
 PAUSE_SECONDS: Final = 5
 """How long a provider that didn't answer isn't asked again by this process."""
@@ -35,7 +34,7 @@ class EmailNotVerified(PermissionDenied):
 
 
 class OwnEmailNotVerified(PermissionDenied):
-    """The account may be somebody else's, who has the email."""
+    """The email of the account isn't verified, and may be somebody else's."""
 
     default_detail = "Verify the email of your account first."
     default_code = "own_email_not_verified"
@@ -77,10 +76,9 @@ class LastWayIn(Conflict):
     default_code = "last_way_in"
 
 
-class ProviderUnavailable(APIException):
+class ProviderUnavailable(Unavailable):
     """The provider doesn't answer, or not as a provider does; the log says why."""
 
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The provider can't be reached just now. Try again in a moment."
     default_code = "provider_unavailable"
     wait = PAUSE_SECONDS

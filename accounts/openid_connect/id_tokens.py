@@ -1,4 +1,4 @@
-"""ID tokens: what a provider says of who has logged in to it, once all of it is checked."""
+"""ID tokens: what a provider says of a user, once all of it is checked."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class UnknownKeyError(BadTokenError):
 
 
 class Claims(NamedTuple):
-    """Who it is, and how they are called; `email` is None unless the provider has verified it."""
+    """The user's subject and names; `email` is None unless the provider has verified it."""
 
     subject: str
     email: str | None

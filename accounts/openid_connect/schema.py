@@ -5,6 +5,7 @@ from typing import Any, Final
 from accounts.errors import (
     AccountGone,
     Busy,
+    DatabaseUnavailable,
     RecentLoginRequired,
     SecondFactorRequired,
     SecondFactorSetUpRequired,
@@ -43,7 +44,6 @@ from accounts.schema.operations import (
 )
 from accounts.schema.people import CHALLENGE, CREATED_AT, PASSWORD
 from accounts.schema.refusals import (
-    NO_DATABASE,
     PROVEN,
     TOO_MANY_ATTEMPTS,
     UNAUTHENTICATED_EXAMPLES,
@@ -77,7 +77,7 @@ NO_PROVIDER: Final = {"provider": ["There is no such provider."]}
 NO_CODE: Final = missing("code")
 UNREACHED: Final = refuse(
     "The provider or the database can't be reached, or too much is going on, just now.",
-    NO_DATABASE,
+    DatabaseUnavailable,
     Busy,
     ProviderUnavailable,
 )

@@ -14,7 +14,7 @@ public, so a taken one is refused at once.
 
 Note [Two proofs]
 The confirmation asks for the token and for the password of the registration. The token alone shows
-that somebody reads the mail of the address, and not that it is who has asked: an attacker could
-register with another's address, have its owner follow the link, and share the account with them by
-a password that the owner never chose.
+that somebody reads the mail of the address, and not that they have asked for the account: an
+attacker could register with another's address, have its owner follow the link, and share the
+account with them by a password that the owner never chose.
 """

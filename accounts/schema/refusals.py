@@ -12,6 +12,7 @@ from rest_framework.exceptions import APIException, NotAcceptable
 
 from accounts.errors import (
     Busy,
+    DatabaseUnavailable,
     InvalidApiKey,
     InvalidCredentials,
     InvalidRefreshToken,
@@ -135,16 +136,13 @@ NO_SUCH_USER: Final = refuse("No such user, or a closed account.", NoSuchUser)
 NO_SUCH_SESSION: Final = refuse("No such session of one's own.", NoSuchSession)
 NOT_ACCEPTABLE: Final = refuse("The Accept header leaves out application/json.", NotAcceptable)
 TOO_LARGE: Final = refuse("The body is too large.", RequestTooLarge)
-NO_DATABASE: Final = Refusal(
-    503, "database_unavailable", "The database can't be reached just now. Try again in a moment."
-)
-UNAVAILABLE: Final = refuse("The database can't be reached just now.", NO_DATABASE)
+UNAVAILABLE: Final = refuse("The database can't be reached just now.", DatabaseUnavailable)
 TOO_MANY_ATTEMPTS: Final = refuse(
     "Too many from this address or with this account. Retry-After has the seconds to wait.",
     TooManyAttempts,
 )
 BUSY: Final = refuse(
-    "The database can't be reached, or too much is going on, just now.", NO_DATABASE, Busy
+    "The database can't be reached, or too much is going on, just now.", DatabaseUnavailable, Busy
 )
 SLOW: Final = TOO_MANY_ATTEMPTS | BUSY
 """Of operations with slow work, which are limited, too."""
@@ -152,7 +150,7 @@ PROVEN: Final = NO_PROOF | SLOW
 """Of operations that ask for the password once more; see Note [Proof]."""
 NOT_STORED: Final = refuse(
     "The database can't be reached, or pictures can't be taken, just now.",
-    NO_DATABASE,
+    DatabaseUnavailable,
     Busy,
     StorageUnavailable,
 ) | refuse("There is no room for pictures.", StorageFull)

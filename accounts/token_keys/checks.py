@@ -117,6 +117,6 @@ def _check_others(texts: Sequence[str]) -> Iterator[CheckMessage]:
         if same := [other for other, values in others.items() if text in values]:
             yield Error(
                 f"{name} is the same secret as {', '.join(same)}, or an earlier one of it.",
-                hint=f"Give each its own: who knows one could sign tokens. {MAKE_ONE}.",
+                hint=f"Give each its own: anybody who knows one could sign tokens. {MAKE_ONE}.",
                 id="token_keys.E006",
             )
