@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.mail.notices import EMAIL_CHANGED, notify
 from accounts.models import User
@@ -152,22 +153,25 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Allow staff to change themselves and users without privileges; superusers every user."""
         return super().has_change_permission(request, obj) and (
-            obj is None or obj.pk == request.user.pk or _is_below(request, obj)
+            obj is None or obj.pk == request.user.pk or is_below(request, obj)
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """As for a change, except one's own account."""
         return super().has_delete_permission(request, obj) and (
-            obj is None or _is_below(request, obj)
+            obj is None or is_below(request, obj)
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Let only superusers grant privileges, and no user deactivate themselves."""
+        """Let only superusers grant privileges, and no user deactivate themselves.
+
+        Nor change their own email, which recovery goes to: the API asks for their password first.
+        """
         fields = list(super().get_readonly_fields(request, obj))
         if not _is_superuser(request):
             fields += PRIVILEGES
         if obj is not None and obj.pk == request.user.pk:
-            fields.append("is_active")
+            fields += ("is_active", "email")
         return fields
 
     def get_object(
@@ -185,7 +189,13 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         id: str,  # noqa: A002 (Django's name)
         form_url: str = "",
     ) -> HttpResponse:
-        """Give Django's view the transaction that get_object() needs."""
+        """Give Django's view the transaction that get_object() needs.
+
+        One's own password is changed where the present one is asked for: whoever finds a browser
+        open must not take the account over.
+        """
+        if id == str(request.user.pk):
+            return redirect("admin:password_change")
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
 
@@ -280,6 +290,11 @@ admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
 
 
+def is_below(request: HttpRequest, user: User) -> bool:
+    """Return whether the account is one that this admin may change, besides their own."""
+    return _is_superuser(request) or not (user.is_admin or user.is_superuser)
+
+
 def _format_grant(value: Any) -> str:
     # A switch, or what was chosen of a list.
     return str(value) if isinstance(value, bool) else ", ".join(map(str, value)) or "none"
@@ -287,7 +302,3 @@ def _format_grant(value: Any) -> str:
 
 def _is_superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
-
-
-def _is_below(request: HttpRequest, user: User) -> bool:
-    return _is_superuser(request) or not (user.is_admin or user.is_superuser)

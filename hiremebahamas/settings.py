@@ -255,6 +255,8 @@ AUTH_LIMITS = read_rates(
         "password": {"address": (60, 300), "account": (10, 300)},
         # Of all one's data: thousands of rows.
         "export": {"address": (60, 3600), "account": (5, 3600)},
+        # A hundred log-ins' worth of decoding, at most.
+        "picture": {"address": (120, 300), "account": (20, 300)},
         # A key that this process doesn't know yet, good or not.
         "key": {"address": (600, 60)},
         # What makes us send a message, and what comes back from one.

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.admin import is_below
 from accounts.openid_connect.models import Identity
 from accounts.openid_connect.services import remove
 
@@ -31,6 +32,12 @@ class IdentityAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Allow nobody."""
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Identity | None = None) -> bool:
+        """Let only superusers take a way in from staff and superusers."""
+        return super().has_delete_permission(request, obj) and (
+            obj is None or is_below(request, obj.user)
+        )
 
     def delete_model(self, request: HttpRequest, obj: Identity) -> None:
         """Tell its user, and the security log."""

@@ -53,6 +53,8 @@ class AvatarView(KeyedView):
         """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
         form = AvatarUploadSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        # Before: who is refused takes no turn from others.
+        check_limit(request, "picture", account=get_viewer(request).pk)
         with slow_work():
             content = prepare_avatar(form.validated_data["file"].read())
         user = set_avatar(user_id=get_viewer(request).pk, content=content)

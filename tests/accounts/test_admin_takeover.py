@@ -7,8 +7,10 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
+from accounts.openid_connect.models import Identity
 from accounts.services.sessions import start_session
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
 from tests.cast import NEW_PASSWORD, Cast
@@ -143,9 +145,45 @@ def test_groups_are_for_superusers(helper: Client, admin: Client, eve: User) -> 
 
 
 def test_nobody_deletes_themselves_as_staff(helper: Client, eve: User) -> None:
-    """Their own account they may change, in the form and by the password page."""
+    """Their own account they may change, in the form."""
     assert helper.post(page(eve, "delete"), {"post": "yes"}).status_code == 403
     assert helper.post(page(eve), read_form(helper, page(eve)) | {"bio": "x"}).status_code == 302
-    assert helper.post(password_page(eve), PASSWORDS).status_code == 302
     eve.refresh_from_db()
     assert eve.bio == "x"
+
+
+def test_open_browser_is_no_way_to_the_account(helper: Client, admin: Client, eve: User) -> None:
+    """One's own password and email are changed where the present password is asked for.
+
+    Superusers have others change them, or do the same.
+    """
+    for client, user in ((helper, eve), (admin, User.objects.get(is_superuser=True))):
+        before = row(user)
+        response = client.post(password_page(user), PASSWORDS)
+        assert response.headers["Location"] == reverse("admin:password_change")
+        form = read_form(client, page(user))
+        assert "email" not in form
+        assert client.post(page(user), form | {"email": "mine@example.com"}).status_code == 302
+        assert row(user)["password"] == before["password"]
+        assert row(user)["email"] == before["email"]
+
+
+def test_ways_in_of_staff_are_taken_by_superusers(
+    helper: Client, admin: Client, eve: User, above: User, alice: User
+) -> None:
+    """An identity is one: without it, who has no password is locked out."""
+    eve.user_permissions.add(*Permission.objects.filter(codename__endswith="_identity"))
+    paths = {}
+    for user in (above, alice):
+        identity = Identity.objects.create(
+            user=user, issuer="https://op.example", subject=str(user.pk), created_at=timezone.now()
+        )
+        paths[user.pk] = reverse("admin:openid_connect_identity_delete", args=[identity.pk])
+    assert helper.post(paths[above.pk], {"post": "yes"}).status_code == 403
+    everyone = {"action": "delete_selected", "post": "yes"}
+    selected = {"_selected_action": list(Identity.objects.values_list("pk", flat=True))}
+    helper.post(reverse("admin:openid_connect_identity_changelist"), everyone | selected)
+    assert Identity.objects.count() == 2
+    assert helper.post(paths[alice.pk], {"post": "yes"}).status_code == 302
+    assert admin.post(paths[above.pk], {"post": "yes"}).status_code == 302
+    assert not Identity.objects.exists()

@@ -199,3 +199,18 @@ def test_thousands_of_parts_are_a_400(as_alice: APIClient) -> None:
     content_type = "multipart/form-data; boundary=x"
     response = post_raw(as_alice, body, content_type)
     assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+def test_pictures_are_limited(
+    as_alice: APIClient, media: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or one account that uploads without a pause would have log-ins refused as busy.
+
+    What is refused isn't decoded.
+    """
+    settings.AUTH_LIMITS = settings.AUTH_LIMITS | {"picture": {"account": (2, 3600)}}
+    assert [upload(as_alice, picture("JPEG"))[0] for _ in range(2)] == [200, 200]
+    monkeypatch.setattr(
+        "accounts.views.profile.prepare_avatar", lambda _: pytest.fail("It was decoded.")
+    )
+    assert upload(as_alice, picture("JPEG"))[0] == 429
