@@ -20,7 +20,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts.mail.notices import EMAIL_CHANGED, notify
+from accounts.mail.notices import EMAIL_CHANGED, PHONE_CHANGED, notify
 from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
@@ -205,6 +205,9 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
             obj.is_email_verified = False
             notify(form.initial["email"], EMAIL_CHANGED)
             record(Event.EMAIL_CHANGED, user_id=obj.pk)
+        if change and "phone" in form.changed_data:
+            notify(form.initial["email"], PHONE_CHANGED)
+            record(Event.PHONE_CHANGED, user_id=obj.pk)
         if change and (privileges := [name for name in PRIVILEGES if name in form.changed_data]):
             granted = [f"{name}: {_format_grant(form.cleaned_data[name])}" for name in privileges]
             record(Event.PRIVILEGES_CHANGED, user_id=obj.pk, about="; ".join(granted))

@@ -6,10 +6,12 @@ from django.contrib.auth.hashers import make_password
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.services.proof import Proof
 from accounts.tokens.claims import AccessToken
 
 PASSWORD = "Conch-Salad-1973"
 NEW_PASSWORD = "Guava-Duff-2042"
+PROOF = Proof(password=PASSWORD)
 
 
 class Cast:

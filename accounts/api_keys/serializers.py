@@ -7,13 +7,12 @@ from rest_framework import serializers
 
 from accounts.api_keys.models import NAME_MAX_LENGTH, ApiKey, Scope
 from accounts.columns.visible_text import validate_visible
-from accounts.serializers.requests import FactorCodeField, ProofField
-from accounts.serializers.strict import StrictSerializer
+from accounts.serializers.requests import ProofSerializer
 
 DEFAULT_DAYS: Final = 90
 
 
-class KeyRequestSerializer(StrictSerializer):
+class KeyRequestSerializer(ProofSerializer):
     """The body of `POST /auth/api-keys`."""
 
     name = serializers.CharField(
@@ -31,8 +30,6 @@ class KeyRequestSerializer(StrictSerializer):
         required=False,
         help_text=f"{DEFAULT_DAYS} unless given; at most a year, unless the server says otherwise.",
     )
-    password = ProofField()
-    code = FactorCodeField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse keys that live too long.

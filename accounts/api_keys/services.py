@@ -1,11 +1,9 @@
 """Making, listing, revoking and finding API keys; see Note [API keys]."""
 
 import hmac
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -22,7 +20,7 @@ from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.account import load_active_user
-from accounts.services.proof import check_code, check_proof
+from accounts.services.proof import Proof, check_proof
 
 MAX_KEYS: Final = 20
 """Of one user. Their ids are in each cached record: 340 bytes."""
@@ -35,21 +33,16 @@ def create_key(
     name: str,
     scope: str,
     expires_in_days: int,
-    password: str | None = None,
-    session_id: UUID | None = None,
-    code: str = "",
-    before_code: Callable[[], None] = lambda: None,
+    proof: Proof,
 ) -> tuple[ApiKey, str]:
     """Make a key and tell the user by mail; return its row, and the key itself, for once.
 
-    Raises: ValidationError if the password or code is wrong or there are too many keys;
-    RecentLoginRequired, AccountGone; what `before_code` raises.
+    Raises: what `check_proof()` does; ValidationError if there are too many keys; AccountGone.
     """
     now, new = timezone.now(), make_key()
     with transaction.atomic():
         user = load_active_user(user_id)
-        check_proof(user, password, session_id)
-        check_code(user, code, before_code)
+        check_proof(user, proof)
         keys = ApiKey.objects.filter(user=user)
         keys.exclude(pk__in=list_keys(user_id=user_id).values("pk")).delete()
         if keys.count() >= MAX_KEYS:

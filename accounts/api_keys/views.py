@@ -9,9 +9,8 @@ from accounts.api_keys import schema
 from accounts.api_keys.serializers import KeyListSerializer, KeyRequestSerializer, KeySerializer
 from accounts.api_keys.services import create_key, list_keys, revoke_key
 from accounts.errors import NoSuchKey
-from accounts.limits.rates import check_limit, make_code_counter
-from accounts.limits.workload import slow_work
-from accounts.tokens.viewer import get_session_id, get_viewer
+from accounts.services.proof import take_proof
+from accounts.tokens.viewer import get_viewer
 
 
 class KeysView(APIView):
@@ -29,14 +28,8 @@ class KeysView(APIView):
         body = KeyRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user_id = get_viewer(request).pk
-        with slow_work():
-            check_limit(request, "password", account=user_id)
-            row, key = create_key(
-                user_id=user_id,
-                session_id=get_session_id(request),
-                before_code=make_code_counter(request, user_id=user_id),
-                **body.validated_data,
-            )
+        with take_proof(request, body.validated_data) as proof:
+            row, key = create_key(user_id=user_id, proof=proof, **body.validated_data)
         answer = {"key": key, **KeySerializer(row).data}
         return Response(answer, status=status.HTTP_201_CREATED)
 

@@ -1,6 +1,5 @@
 """Closing an account, opening it again, and erasure; see Note [Leaving]."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -19,7 +18,7 @@ from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.account import load_active_user
 from accounts.services.administration import activate_user, deactivate_user
-from accounts.services.proof import check_code
+from accounts.services.proof import Proof, check_proof
 from accounts.services.recovery import verify_email_of
 
 BATCH: Final = 100
@@ -31,30 +30,29 @@ and choose a new password at once."""
 FAREWELL: Final = "All that belonged to it is deleted. Nothing brings it back."
 
 
-def close_account(*, user_id: int) -> None:
+def close_account(*, user_id: int, proof: Proof) -> None:
     """Deactivate a user at their own wish, and tell them by mail how long they can come back.
 
-    Raises: AccountGone.
+    Raises: what `check_proof()` does; AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
+        check_proof(user, proof)
         deactivate_user(user_id=user_id, is_by_owner=True)
         advice = CLOSING.format(days=settings.AUTH_CLOSED_ACCOUNT_DAYS)
         notify(user.email, ACCOUNT_CLOSED, advice)
 
 
-def erase_account(
-    *, user_id: int, code: str, before_code: Callable[[], None] = lambda: None
-) -> None:
+def erase_account(*, user_id: int, proof: Proof) -> None:
     """Delete a user at their own wish, with all that is theirs, and tell them by mail.
 
-    Raises: ValidationError on `erase` for an admin; what `check_code()` raises; AccountGone.
+    Raises: what `check_proof()` does; ValidationError on `erase` for an admin; AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
+        check_proof(user, proof)
         if user.is_admin or user.is_superuser:
             raise ValidationError({"erase": ValidationError(STAFF, code="privileged")})
-        check_code(user, code, before_code)
         _erase(user)
         notify(user.email, ACCOUNT_ERASED, FAREWELL)
 

@@ -3,11 +3,7 @@
 from typing import Any, Final
 
 from accounts.hooks import EXPORT_SECTIONS
-from accounts.leaving.serializers import (
-    AccountClosingSerializer,
-    ExportSerializer,
-    OwnPasswordSerializer,
-)
+from accounts.leaving.serializers import AccountClosingSerializer, ExportSerializer
 from accounts.schema.operations import Answer, Body, no_content, open_operation, operation, sentence
 from accounts.schema.people import MAIL_TOKEN, PASSWORD, SESSION, USER
 from accounts.schema.recovery import BY_EMAIL, INVALID_TOKEN, MAILED
@@ -16,7 +12,7 @@ from accounts.schema.refusals import (
     TOO_MANY_ATTEMPTS,
     WRONG_PASSWORD,
 )
-from accounts.serializers.requests import MailTokenSerializer
+from accounts.serializers.requests import MailTokenSerializer, ProofSerializer
 
 TAG: Final = "Leaving"
 REOPENED: Final = "The account is open again. Log in as before."
@@ -33,9 +29,9 @@ EXPORT: Final = operation(
     TAG,
     "Take one's data along",
     "Return all that is kept of the account, without secrets: profile, sessions, API keys, second "
-    "factors, and what happened to it.",
+    "factors, and what happened to it. A code of the second factor is needed where there is one.",
     PROVEN,
-    body=Body(OwnPasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
+    body=Body(ProofSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     answer=Answer("The data.", ExportSerializer, EXPORTED),
 )
 
@@ -45,7 +41,7 @@ CLOSE_ACCOUNT: Final = operation(
     "Close one's account",
     "Deactivate the account and delete its picture; every token dies at once. For 30 days, unless "
     "the server says otherwise, a message can open it again; then it is erased. With `erase` that "
-    "is done at once: nothing brings it back, and a code of the second factor is needed where "
+    "is done at once, and nothing brings it back. A code of the second factor is needed where "
     "there is one.",
     PROVEN,
     body=Body(AccountClosingSerializer, {"password": PASSWORD}, WRONG_PASSWORD),

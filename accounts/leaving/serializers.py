@@ -5,24 +5,16 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.hooks import EXPORT_SECTIONS
-from accounts.serializers.requests import FactorCodeField, ProofField
+from accounts.serializers.requests import ProofSerializer
 from accounts.serializers.responses import SessionSerializer, UserSerializer
-from accounts.serializers.strict import StrictSerializer
 
 
-class OwnPasswordSerializer(StrictSerializer):
-    """The body of `POST /auth/export`."""
-
-    password = ProofField()
-
-
-class AccountClosingSerializer(OwnPasswordSerializer):
+class AccountClosingSerializer(ProofSerializer):
     """The body of `DELETE /auth/account`."""
 
     erase = serializers.BooleanField(
         default=False, help_text="Whether to delete everything at once, for good."
     )
-    code = FactorCodeField()
 
 
 class ExportSerializer(serializers.Serializer[Any]):

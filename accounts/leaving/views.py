@@ -15,18 +15,13 @@ from accounts.leaving.closing import (
     reopen_account,
 )
 from accounts.leaving.export import export_account
-from accounts.leaving.serializers import (
-    AccountClosingSerializer,
-    ExportSerializer,
-    OwnPasswordSerializer,
-)
-from accounts.limits.rates import check_limit, check_mail_limit, make_code_counter
-from accounts.limits.workload import slow_work
+from accounts.leaving.serializers import AccountClosingSerializer, ExportSerializer
+from accounts.limits.rates import check_limit, check_mail_limit
 from accounts.schema.recovery import ASKED
-from accounts.serializers.requests import EmailSerializer, MailTokenSerializer
+from accounts.serializers.requests import EmailSerializer, MailTokenSerializer, ProofSerializer
+from accounts.services.proof import check_proof_of, take_proof
 from accounts.tokens.claims import SESSION_CLAIM
 from accounts.tokens.viewer import get_viewer
-from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView
 
 
@@ -36,12 +31,12 @@ class ExportView(APIView):
     @schema.EXPORT
     def post(self, request: Request) -> Response:
         """Return all that is kept of one's account."""
-        body = OwnPasswordSerializer(data=request.data)
+        body = ProofSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         claims: Any = request.auth
         user_id = get_viewer(request).pk
-        ask_for_proof(request, body.validated_data.get("password"))
-        with slow_work():
+        with take_proof(request, body.validated_data) as proof:
+            check_proof_of(user_id=user_id, proof=proof)
             check_limit(request, "export", account=user_id)
             context = {"current": claims.get(SESSION_CLAIM)}
             answer = ExportSerializer(export_account(user_id=user_id), context=context).data
@@ -56,13 +51,9 @@ class AccountView(APIView):
         """Close one's account, or erase it; every token dies."""
         body = AccountClosingSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user_id, code = get_viewer(request).pk, body.validated_data["code"]
-        ask_for_proof(request, body.validated_data.get("password"))
-        if not body.validated_data["erase"]:
-            close_account(user_id=user_id)
-            return Response(status=status.HTTP_204_NO_CONTENT)
-        before_code = make_code_counter(request, user_id=user_id)
-        erase_account(user_id=user_id, code=code, before_code=before_code)
+        leave = erase_account if body.validated_data["erase"] else close_account
+        with take_proof(request, body.validated_data) as proof:
+            leave(user_id=get_viewer(request).pk, proof=proof)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

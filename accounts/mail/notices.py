@@ -11,6 +11,7 @@ PASSWORD_CHANGED: Final = "Your password was changed"  # noqa: S105  # a subject
 KEY_CREATED: Final = "An API key was made for your account"
 KEY_REVOKED: Final = "An API key of your account was revoked"
 EMAIL_CHANGED: Final = "The email address of your account was changed"
+PHONE_CHANGED: Final = "The phone number of your account was changed"
 SECOND_FACTOR_ON: Final = "Your account now has a second factor"
 SECOND_FACTOR_OFF: Final = "Your account no longer has a second factor"
 PASSKEY_ADDED: Final = "A passkey was added to your account"

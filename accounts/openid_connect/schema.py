@@ -31,7 +31,6 @@ from accounts.openid_connect.serializers import (
     LinkBeginningSerializer,
     LoginCompletionSerializer,
     ProviderListSerializer,
-    UnlinkingSerializer,
 )
 from accounts.schema.operations import (
     Answer,
@@ -53,6 +52,7 @@ from accounts.schema.refusals import (
     refuse,
 )
 from accounts.schema.sessions import LOGGED_IN
+from accounts.serializers.requests import ProofSerializer
 from accounts.serializers.responses import UnfinishedLoginSerializer
 
 TAG: Final = "Providers"
@@ -139,7 +139,8 @@ BEGIN_LINK: Final = operation(
     "begin_link",
     TAG,
     "Begin to link a provider",
-    "Do as for a log-in; what comes back is for `POST /auth/identities/complete`.",
+    "Do as for a log-in; what comes back is for `POST /auth/identities/complete`. A code of the "
+    "second factor is needed where there is one.",
     refuse(
         "The account's email isn't verified; or it has no password, and the log-in was too long "
         "ago.",
@@ -180,11 +181,11 @@ UNLINK: Final = operation(
     TAG,
     "Unlink a provider",
     "Remove one of one's own identities, unless nobody could log in any more. The user is told by "
-    "mail.",
+    "mail. A code of the second factor is needed where there is one.",
     PROVEN,
     refuse("No such identity of one's own.", NoSuchIdentity),
     refuse("It is the last way in.", LastWayIn),
-    body=Body(UnlinkingSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
+    body=Body(ProofSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     parameters=Parameters([IDENTITY_ID]),
     answer=no_content("It is removed."),
 )

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from accounts.openid_connect.models import Identity
 from accounts.openid_connect.providers import find_provider, list_providers
-from accounts.serializers.requests import ProofField
+from accounts.serializers.requests import ProofSerializer
 from accounts.serializers.shared_fields import SharedFields
 from accounts.serializers.strict import ModelText, StrictSerializer
 
@@ -44,10 +44,8 @@ class BeginningSerializer(StrictSerializer):
         return attrs | {"provider": provider, "redirect_uri": redirect_uri}
 
 
-class LinkBeginningSerializer(BeginningSerializer):
+class LinkBeginningSerializer(ProofSerializer, BeginningSerializer):
     """The body of `POST /auth/identities`."""
-
-    password = ProofField()
 
 
 class CompletionSerializer(StrictSerializer):
@@ -69,12 +67,6 @@ class LoginCompletionSerializer(CompletionSerializer):
 
     first_name = ModelText("first_name", required=False, help_text="Where the provider names none.")
     last_name = ModelText("last_name", required=False)
-
-
-class UnlinkingSerializer(StrictSerializer):
-    """The body of `DELETE /auth/identities/{id}`."""
-
-    password = ProofField()
 
 
 class ProviderSerializer(SharedFields):

@@ -5,7 +5,6 @@ The provider is asked before the transaction: no row is locked while we wait for
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -36,7 +35,7 @@ from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.account import admit_after_steps, load_active_user
 from accounts.services.identifiers import save_with_free_identifiers
-from accounts.services.proof import check_proof
+from accounts.services.proof import Proof, check_proof
 from accounts.tokens.claims import TokenPair
 
 
@@ -143,16 +142,15 @@ def unlink(
     *,
     user_id: int,
     identity_id: int,
-    password: str | None = None,
-    session_id: UUID | None = None,
+    proof: Proof,
 ) -> bool:
     """Remove one of the user's identities, and tell them; return whether there was such one.
 
-    Raises: ValidationError on `password`; RecentLoginRequired, LastWayIn, AccountGone.
+    Raises: what `check_proof()` does; LastWayIn, AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
-        check_proof(user, password, session_id)
+        check_proof(user, proof)
         identity = Identity.objects.filter(user=user, pk=identity_id).first()
         if identity is None:
             return False

@@ -24,7 +24,6 @@ from accounts.openid_connect.serializers import (
     LinkBeginningSerializer,
     LoginCompletionSerializer,
     ProviderListSerializer,
-    UnlinkingSerializer,
 )
 from accounts.openid_connect.services import (
     Names,
@@ -35,8 +34,9 @@ from accounts.openid_connect.services import (
     list_identities,
     unlink,
 )
-from accounts.tokens.viewer import get_session_id, get_viewer
-from accounts.views.proof import ask_for_proof
+from accounts.serializers.requests import ProofSerializer
+from accounts.services.proof import check_proof_of, take_proof
+from accounts.tokens.viewer import get_viewer
 from accounts.views.sessions import OpenView, describe_login
 
 LIMIT = "provider"
@@ -102,11 +102,11 @@ class IdentitiesView(APIView):
         """Begin to link a provider to one's account."""
         body = LinkBeginningSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        ask_for_proof(request, body.validated_data.pop("password", None))
-        check_may_link(get_viewer(request))
         user_id = get_viewer(request).pk
-        check_limit(request, LIMIT, account=user_id)
-        with slow_work():
+        with take_proof(request, body.validated_data) as proof:
+            check_proof_of(user_id=user_id, proof=proof)
+            check_may_link(get_viewer(request))
+            check_limit(request, LIMIT, account=user_id)
             return Response(begin(user_id=user_id, **body.validated_data)._asdict())
 
 
@@ -131,17 +131,11 @@ class IdentityView(APIView):
     @schema.UNLINK
     def delete(self, request: Request, identity_id: int) -> Response:
         """Remove one of one's own identities."""
-        body = UnlinkingSerializer(data=request.data)
+        body = ProofSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user_id = get_viewer(request).pk
-        with slow_work():
-            check_limit(request, "password", account=user_id)
-            is_removed = unlink(
-                user_id=user_id,
-                identity_id=identity_id,
-                session_id=get_session_id(request),
-                **body.validated_data,
-            )
+        with take_proof(request, body.validated_data) as proof:
+            is_removed = unlink(user_id=user_id, identity_id=identity_id, proof=proof)
         if not is_removed:
             raise NoSuchIdentity
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from accounts.errors import OutOfScope, RecentLoginRequired
 from accounts.schema.operations import FORM, Answer, Body, keyed_operation, operation
 from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
     NOT_STORED,
     OUT_OF_SCOPE,
     PROVEN,
+    refuse,
 )
 from accounts.serializers.requests import (
     AvatarUploadSerializer,
@@ -27,6 +29,12 @@ CHANGES: Final = Body(
 )
 CHANGED: Final = Answer("The user with all changes.", UserSerializer, USER)
 
+NOT_ALLOWED: Final = refuse(
+    "The API key may only read; or the account has no password, and the log-in was too long ago.",
+    OutOfScope,
+    RecentLoginRequired,
+)
+
 GET_PROFILE: Final = keyed_operation(
     "get_profile",
     TAG,
@@ -40,8 +48,10 @@ UPDATE_PROFILE: Final = keyed_operation(
     TAG,
     "Change one's profile",
     "Change the fields that are given; what is left out stays. An empty or null username or "
-    "phone removes it.",
-    OUT_OF_SCOPE,
+    "phone removes it. Another phone takes the password as well, and a code of the second factor "
+    "where there is one; without a password, a recent log-in.",
+    PROVEN,
+    NOT_ALLOWED,
     body=CHANGES,
     answer=CHANGED,
 )
@@ -51,7 +61,8 @@ PATCH_PROFILE: Final = keyed_operation(
     TAG,
     "Change one's profile, by PATCH",
     "Do what PUT does.",
-    OUT_OF_SCOPE,
+    PROVEN,
+    NOT_ALLOWED,
     body=CHANGES,
     answer=CHANGED,
 )

@@ -39,13 +39,12 @@ from accounts.second_factor.serializers import (
     FinishedLoginSerializer,
     NewPasskeySerializer,
     PasskeySerializer,
-    PasswordAndCodeSerializer,
-    PasswordSerializer,
     RecoveryCodesSerializer,
     RequestSerializer,
     SetUpSerializer,
 )
 from accounts.second_factor.services import WRONG_CODE
+from accounts.serializers.requests import ProofSerializer
 
 TAG: Final = "Second factor"
 CODE: Final = "492039"
@@ -106,7 +105,7 @@ CHALLENGED: Final = Body(ChallengeSerializer, {"challenge": CHALLENGE}, missing(
 NEW_CODES: Final = Answer(
     "Ten recovery codes.", RecoveryCodesSerializer, {"recovery_codes": RECOVERY_CODES}
 )
-PROOF: Final = Body(PasswordAndCodeSerializer, {"password": PASSWORD, "code": CODE}, WRONG_PASSWORD)
+PROOF: Final = Body(ProofSerializer, {"password": PASSWORD, "code": CODE}, WRONG_PASSWORD)
 
 GET_FACTORS: Final = operation(
     "get_second_factor",
@@ -124,7 +123,7 @@ BEGIN_SET_UP: Final = operation(
     "has come back, within 15 minutes.",
     IS_ON,
     PROVEN,
-    body=Body(PasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
+    body=Body(ProofSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
     answer=SET_UP,
 )
 
@@ -225,7 +224,7 @@ REMOVE_PASSKEY: Final = operation(
     "Remove one of one's own. The user is told by mail.",
     NO_SUCH_PASSKEY,
     PROVEN,
-    body=Body(PasswordSerializer, {"password": PASSWORD}, WRONG_PASSWORD),
+    body=PROOF,
     parameters=Parameters([PASSKEY_ID]),
     answer=no_content("It is removed."),
 )

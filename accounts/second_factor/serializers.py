@@ -13,7 +13,6 @@ from accounts.second_factor.passkeys import (
     parse_authentication,
     parse_registration,
 )
-from accounts.serializers.requests import ProofField
 from accounts.serializers.responses import LoginSerializer
 from accounts.serializers.shared_fields import SharedFields
 from accounts.serializers.strict import StrictSerializer
@@ -64,22 +63,10 @@ class OptionsField(serializers.DictField):
     """Options of WebAuthn, in the JSON that browsers read."""
 
 
-class PasswordSerializer(StrictSerializer):
-    """The body of `POST /auth/second-factor/app`."""
-
-    password = ProofField()
-
-
 class CodeSerializer(StrictSerializer):
     """The body of `POST /auth/second-factor/app/confirm`."""
 
     code = CodeField()
-
-
-class PasswordAndCodeSerializer(CodeSerializer):
-    """The body of what changes a factor that is on."""
-
-    password = ProofField()
 
 
 class ChallengeSerializer(StrictSerializer):

@@ -1,6 +1,6 @@
 """The actions on second factors, one function and one transaction each.
 
-The caller checks limits, and the password where one is asked for.
+The caller checks limits.
 """
 
 from datetime import timedelta
@@ -57,6 +57,7 @@ from accounts.second_factor.passkeys import (
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.account import admit, load_active_user
+from accounts.services.proof import Proof, check_proof
 from accounts.tokens.claims import TokenPair
 
 SET_UP_LIFETIME: Final = timedelta(minutes=15)
@@ -66,6 +67,7 @@ LIMIT: Final = "factor"
 WRONG_CREDENTIAL: Final = "This is no new passkey, or there are ten already. Begin again."
 MAX_PASSKEYS: Final = 10
 WRONG_CODE: Final = str(WrongCode.default_detail)
+NO_CODE: Final = str(SecondFactorRequired.default_detail)
 
 
 class SetUp(NamedTuple):
@@ -116,7 +118,11 @@ def check_code(user: User, code: str) -> None:
 
     Raises: ValidationError on `code`.
     """
-    if has_factor(user) and not use_code(user, code):
+    if not has_factor(user):
+        return
+    if not code:
+        raise ValidationError({"code": ValidationError(NO_CODE, code="required")})
+    if not use_code(user, code):
         raise _refuse_code()
 
 
@@ -137,13 +143,17 @@ def describe_factors(user: User) -> Factors:
     return Factors(is_required(user), has_factor(user), left, passkeys)
 
 
-def begin_set_up(*, user_id: int) -> SetUp:
+def begin_set_up(*, user_id: int, proof: Proof) -> SetUp:
     """Return a new secret, which counts once it is confirmed.
 
-    Raises: FactorIsOn, AccountGone.
+    Raises: FactorIsOn, AccountGone; what `check_proof()` does.
     """
     with transaction.atomic():
-        return _begin_set_up(load_active_user(user_id))
+        user = load_active_user(user_id)
+        if has_factor(user):
+            raise FactorIsOn
+        check_proof(user, proof)
+        return _begin_set_up(user)
 
 
 def begin_set_up_at_login(*, challenge: str) -> SetUp:
@@ -211,13 +221,13 @@ def finish_passkey_login(
     raise WrongPasskey
 
 
-def begin_passkey(*, user_id: int, code: str) -> PasskeyRequest:
+def begin_passkey(*, user_id: int, proof: Proof) -> PasskeyRequest:
     """Return what a browser needs to know to make a passkey.
 
-    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    Raises: what `check_proof()` does; FactorIsOff, AccountGone.
     """
     with transaction.atomic():
-        return PasskeyRequest(*make_creation_options(_load_with_code(user_id, code)))
+        return PasskeyRequest(*make_creation_options(_load_proven(user_id, proof)))
 
 
 def add_passkey(
@@ -245,13 +255,14 @@ def add_passkey(
         return passkey
 
 
-def remove_passkey(*, user_id: int, passkey_id: int) -> bool:
+def remove_passkey(*, user_id: int, passkey_id: int, proof: Proof) -> bool:
     """Remove one of the user's passkeys, and tell them; return whether there was such one.
 
-    Raises: AccountGone.
+    Raises: what `check_proof()` does; AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
+        check_proof(user, proof)
         deleted, _ = Passkey.objects.filter(user=user, pk=passkey_id).delete()
         if deleted:
             record(Event.PASSKEY_REMOVED, user_id=user_id)
@@ -259,25 +270,25 @@ def remove_passkey(*, user_id: int, passkey_id: int) -> bool:
         return bool(deleted)
 
 
-def renew_recovery_codes(*, user_id: int, code: str) -> list[str]:
+def renew_recovery_codes(*, user_id: int, proof: Proof) -> list[str]:
     """Return new recovery codes in place of the old ones, and tell the user by mail.
 
-    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    Raises: what `check_proof()` does; FactorIsOff, AccountGone.
     """
     with transaction.atomic():
-        user = _load_with_code(user_id, code)
+        user = _load_proven(user_id, proof)
         record(Event.CODES_REPLACED, user_id=user_id)
         notify(user.email, RECOVERY_CODES_REPLACED)
         return replace_recovery_codes(user)
 
 
-def turn_off(*, user_id: int, code: str) -> None:
+def turn_off(*, user_id: int, proof: Proof) -> None:
     """Remove the user's factor and recovery codes at their own wish, and tell them by mail.
 
-    Raises: ValidationError on `code`; FactorIsOff, AccountGone.
+    Raises: what `check_proof()` does; FactorIsOff, AccountGone.
     """
     with transaction.atomic():
-        _remove(_load_with_code(user_id, code))
+        _remove(_load_proven(user_id, proof))
 
 
 def remove_factors(*, user_id: int) -> bool:
@@ -357,11 +368,11 @@ def _load_challenged(challenge: Challenge) -> tuple[User, AuthenticatorApp | Non
     return user, app
 
 
-def _load_with_code(user_id: int, code: str) -> User:
+def _load_proven(user_id: int, proof: Proof) -> User:
     user = load_active_user(user_id)
+    check_proof(user, proof)
     if not has_factor(user):
         raise FactorIsOff
-    check_code(user, code)
     return user
 
 

@@ -1,5 +1,7 @@
 """`/auth/second-factor` and the second step of a log-in."""
 
+from contextlib import AbstractContextManager
+
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,8 +20,6 @@ from accounts.second_factor.serializers import (
     FactorsSerializer,
     NewPasskeySerializer,
     PasskeySerializer,
-    PasswordAndCodeSerializer,
-    PasswordSerializer,
 )
 from accounts.second_factor.services import (
     LIMIT,
@@ -36,8 +36,9 @@ from accounts.second_factor.services import (
     renew_recovery_codes,
     turn_off,
 )
+from accounts.serializers.requests import ProofSerializer
+from accounts.services.proof import Proof, take_proof
 from accounts.tokens.viewer import get_viewer
-from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView, describe_login
 
 
@@ -52,8 +53,8 @@ class SecondFactorView(APIView):
     @schema.TURN_OFF
     def delete(self, request: Request) -> Response:
         """Remove one's authenticator app and recovery codes."""
-        code = _ask_for_proof_and_limit(request)
-        turn_off(user_id=get_viewer(request).pk, code=code)
+        with _take_proof(request) as proof:
+            turn_off(user_id=get_viewer(request).pk, proof=proof)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -63,10 +64,9 @@ class SetUpView(APIView):
     @schema.BEGIN_SET_UP
     def post(self, request: Request) -> Response:
         """Return a new secret, which counts once it is confirmed."""
-        body = PasswordSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        ask_for_proof(request, body.validated_data.get("password"))
-        return Response(begin_set_up(user_id=get_viewer(request).pk)._asdict())
+        with _take_proof(request) as proof:
+            set_up = begin_set_up(user_id=get_viewer(request).pk, proof=proof)
+        return Response(set_up._asdict())
 
 
 class ConfirmationView(APIView):
@@ -89,8 +89,8 @@ class RecoveryCodesView(APIView):
     @schema.RENEW_CODES
     def post(self, request: Request) -> Response:
         """Return new recovery codes in place of the old ones."""
-        code = _ask_for_proof_and_limit(request)
-        codes = renew_recovery_codes(user_id=get_viewer(request).pk, code=code)
+        with _take_proof(request) as proof:
+            codes = renew_recovery_codes(user_id=get_viewer(request).pk, proof=proof)
         return Response({"recovery_codes": codes})
 
 
@@ -128,8 +128,8 @@ class PasskeyOptionsView(APIView):
     @schema.BEGIN_PASSKEY
     def post(self, request: Request) -> Response:
         """Return what a browser needs to know to make a passkey."""
-        code = _ask_for_proof_and_limit(request)
-        begun = begin_passkey(user_id=get_viewer(request).pk, code=code)
+        with _take_proof(request) as proof:
+            begun = begin_passkey(user_id=get_viewer(request).pk, proof=proof)
         return Response(begun._asdict())
 
 
@@ -153,10 +153,10 @@ class PasskeyView(APIView):
     @schema.REMOVE_PASSKEY
     def delete(self, request: Request, passkey_id: int) -> Response:
         """Remove one of one's own passkeys."""
-        body = PasswordSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        ask_for_proof(request, body.validated_data.get("password"))
-        if not remove_passkey(user_id=get_viewer(request).pk, passkey_id=passkey_id):
+        user_id = get_viewer(request).pk
+        with _take_proof(request) as proof:
+            is_removed = remove_passkey(user_id=user_id, passkey_id=passkey_id, proof=proof)
+        if not is_removed:
             raise NoSuchPasskey
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -187,14 +187,11 @@ class LoginPasskeyView(OpenView):
         return Response(describe_login(login.user, login.tokens))
 
 
-def _ask_for_proof_and_limit(request: Request) -> str:
-    # The code, which isn't looked at before the proof was good.
-    body = PasswordAndCodeSerializer(data=request.data)
+def _take_proof(request: Request) -> AbstractContextManager[Proof]:
+    # Of a body that holds nothing else.
+    body = ProofSerializer(data=request.data)
     body.is_valid(raise_exception=True)
-    ask_for_proof(request, body.validated_data.get("password"))
-    check_limit(request, LIMIT, account=get_viewer(request).pk)
-    code: str = body.validated_data["code"]
-    return code
+    return take_proof(request, body.validated_data)
 
 
 def _limit_challenged(request: Request, challenge: str) -> None:

@@ -25,6 +25,7 @@ class Event(models.TextChoices):
     TOKENS_REVOKED = "tokens_revoked", "logged out everywhere"
     PASSWORD_CHANGED = "password_changed", "password changed"
     EMAIL_CHANGED = "email_changed", "email changed"
+    PHONE_CHANGED = "phone_changed", "phone changed"
     EMAIL_VERIFIED = "email_verified", "email verified"
     PRIVILEGES_CHANGED = "privileges_changed", "privileges changed"
     FACTOR_ON = "second_factor_on", "second factor switched on"

@@ -120,12 +120,17 @@ class PasswordResetSerializer(MailTokenSerializer):
     new_password = PasswordField(help_text="At least 8 characters.")
 
 
-class EmailChangeSerializer(StrictSerializer):
+class ProofSerializer(StrictSerializer):
+    """What is asked for once more before an account changes; see Note [Proof]."""
+
+    password = ProofField()
+    code = FactorCodeField()
+
+
+class EmailChangeSerializer(ProofSerializer):
     """The body of `POST /auth/change-email`."""
 
     new_email = ModelText("email", help_text="Kept in lower case.")
-    password = ProofField()
-    code = FactorCodeField()
 
 
 class RefreshTokenSerializer(StrictSerializer):
@@ -134,8 +139,11 @@ class RefreshTokenSerializer(StrictSerializer):
     refresh_token = serializers.CharField(max_length=REFRESH_TOKEN_MAX_LENGTH, write_only=True)
 
 
-class ProfileChangesSerializer(StrictSerializer):
-    """The body of `PUT` and `PATCH /auth/profile`: any of these, and what is absent stays."""
+class ProfileChangesSerializer(ProofSerializer):
+    """The body of `PUT` and `PATCH /auth/profile`: any of these, and what is absent stays.
+
+    Another phone takes a proof.
+    """
 
     first_name = ModelText("first_name", required=False)
     last_name = ModelText("last_name", required=False)

@@ -3,10 +3,10 @@
 `administration` has the actions on any account, `sessions` the log-in sessions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
-from uuid import UUID
+from typing import Final
 
 from django.contrib.auth import authenticate
 from django.core.files.storage import default_storage
@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.clients.devices import UNKNOWN_DEVICE, Device, get_device
 from accounts.errors import AccountGone, InvalidCredentials
 from accounts.hooks import LOGIN_STEPS
+from accounts.mail.notices import PHONE_CHANGED, notify
 from accounts.models import User
 from accounts.pictures.avatars import store_avatar
 from accounts.pictures.discarded import discard_picture
@@ -28,10 +29,12 @@ from accounts.services.identifiers import (
     check_username_allowed,
     save_with_free_identifiers,
 )
-from accounts.services.proof import check_code, check_proof
+from accounts.services.proof import Proof, check_proof
 from accounts.services.recovery import ask_for_confirmation
 from accounts.services.sessions import start_session
 from accounts.tokens.claims import TokenPair
+
+NO_PROOF: Final = Proof()
 
 
 def register_user(
@@ -103,16 +106,23 @@ def admit(*, user: User, device: Device) -> TokenPair:
     return start_session(user=user, device=device)
 
 
-def update_profile(*, user_id: int, changes: Mapping[str, str | None]) -> User:
-    """Change what is given and return the row.
+def update_profile(
+    *, user_id: int, changes: Mapping[str, str | None], proof: Proof = NO_PROOF
+) -> User:
+    """Change what is given and return the row; another phone takes a proof, and a mail tells of it.
 
     Raises:
         ValidationError: on an identifier that another user has, or that is reserved.
         AccountGone: they were deactivated.
+        What `check_proof()` does, for another phone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
         changed = [name for name, value in changes.items() if getattr(user, name) != value]
+        if "phone" in changed:
+            check_proof(user, proof)
+            record(Event.PHONE_CHANGED, user_id=user_id)
+            notify(user.email, PHONE_CHANGED)
         for name in changed:
             setattr(user, name, changes[name])
         if "username" in changed:
@@ -143,21 +153,16 @@ def change_password(
     *,
     user_id: int,
     new_password: str,
-    current_password: str | None = None,
-    session_id: UUID | None = None,
-    code: str = "",
-    before_code: Callable[[], None] = lambda: None,
+    proof: Proof,
     device: Device = UNKNOWN_DEVICE,
 ) -> TokenPair:
     """Set a new password, end every token made before, and log in again.
 
-    Raises: ValidationError on `current_password` if it is wrong; RecentLoginRequired, AccountGone;
-    what `check_code()` raises.
+    Raises: what `check_proof()` does, on `current_password`; AccountGone.
     """
     with transaction.atomic():
         user = load_active_user(user_id)
-        check_proof(user, current_password, session_id, field="current_password")
-        check_code(user, code, before_code)
+        check_proof(user, proof, field="current_password")
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
 

@@ -3,14 +3,12 @@
 Each `ask_…` answers at once, and the same for every email; see Note [Mail].
 """
 
-from collections.abc import Callable
 from functools import partial
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.errors import AccountGone
 from accounts.hooks import OTHER_LOGINS
 from accounts.mail import mailer
 from accounts.mail.notices import EMAIL_CHANGED, notify
@@ -28,7 +26,6 @@ from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.administration import set_password
 from accounts.services.identifiers import save_with_free_identifiers
-from accounts.services.proof import check_code
 
 
 def ask_for_reset(*, email: str) -> None:
@@ -62,18 +59,8 @@ def ask_for_confirmation(*, user_id: int) -> None:
     mailer.MAILER.submit(partial(_mail_confirmation, user_id))
 
 
-def ask_for_new_email(
-    *, user_id: int, new_email: str, code: str = "", before_code: Callable[[], None] = lambda: None
-) -> None:
-    """Mail a token to the new address, if nobody has it.
-
-    Raises: AccountGone; what `check_code()` raises.
-    """
-    with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
-        if user is None:
-            raise AccountGone
-        check_code(user, code, before_code)
+def ask_for_new_email(*, user_id: int, new_email: str) -> None:
+    """Mail a token to the new address, if nobody has it. The caller checks the proof."""
     mailer.MAILER.submit(partial(_mail_confirmation, user_id, new_email))
 
 

@@ -18,9 +18,9 @@ def get_viewer(request: Request) -> User:
 
 
 def get_session_id(request: Request) -> UUID | None:
-    """Return the id of the session that the access token is of."""
+    """Return the id of the session that the access token is of; an API key is of none."""
     claims: Any = request.auth
     try:
         return UUID(claims.get(SESSION_CLAIM))
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return None

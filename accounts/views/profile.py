@@ -1,12 +1,15 @@
 """`/auth/`: a user's own account."""
 
+from typing import Any, Final
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_keys.access import KeyedView
 from accounts.clients.devices import get_device
-from accounts.limits.rates import check_limit, make_code_counter
+from accounts.limits.rates import check_limit
 from accounts.limits.workload import slow_work
+from accounts.models import User
 from accounts.pictures.avatars import prepare_avatar
 from accounts.schema import profile as schema
 from accounts.serializers.requests import (
@@ -16,9 +19,12 @@ from accounts.serializers.requests import (
 )
 from accounts.serializers.responses import TokenPairSerializer, UserSerializer
 from accounts.services.account import change_password, set_avatar, update_profile
-from accounts.tokens.viewer import get_session_id, get_viewer
+from accounts.services.proof import take_proof
+from accounts.tokens.viewer import get_viewer
 from accounts.views.parsers import LimitedMultiPartParser
 from accounts.views.tokens import TokenView
+
+PROOF: Final = ("password", "code")
 
 
 class ProfileView(KeyedView):
@@ -34,7 +40,7 @@ class ProfileView(KeyedView):
         """Change the fields that are given."""
         body = ProfileChangesSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        user = update_profile(user_id=get_viewer(request).pk, changes=body.validated_data)
+        user = _update(request, body.validated_data)
         return Response(UserSerializer.describe(user))
 
     @schema.PATCH_PROFILE
@@ -70,13 +76,18 @@ class PasswordView(TokenView):
         body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
         body.is_valid(raise_exception=True)
         user_id = get_viewer(request).pk
-        with slow_work():
-            check_limit(request, "password", account=user_id)
+        with take_proof(request, body.validated_data, field="current_password") as proof:
             tokens = change_password(
-                user_id=user_id,
-                session_id=get_session_id(request),
-                before_code=make_code_counter(request, user_id=user_id),
-                device=get_device(request),
-                **body.validated_data,
+                user_id=user_id, proof=proof, device=get_device(request), **body.validated_data
             )
         return Response(TokenPairSerializer(tokens).data)
+
+
+def _update(request: Request, values: dict[str, Any]) -> User:
+    user = get_viewer(request)
+    if values.get("phone", user.phone) != user.phone:
+        with take_proof(request, values) as proof:
+            return update_profile(user_id=user.pk, changes=values, proof=proof)
+    # Nothing to prove: neither counted nor looked at.
+    changes = {name: value for name, value in values.items() if name not in PROOF}
+    return update_profile(user_id=user.pk, changes=changes)

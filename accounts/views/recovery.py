@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.limits.rates import check_limit, check_mail_limit, make_code_counter
+from accounts.limits.rates import check_limit, check_mail_limit
 from accounts.limits.workload import slow_work
 from accounts.registrations.services import finish_registration, is_registration_token
 from accounts.schema import recovery as schema
@@ -15,6 +15,7 @@ from accounts.serializers.requests import (
     EmailSerializer,
     PasswordResetSerializer,
 )
+from accounts.services.proof import check_proof_of, take_proof
 from accounts.services.recovery import (
     ask_for_confirmation,
     ask_for_new_email,
@@ -23,7 +24,6 @@ from accounts.services.recovery import (
     reset_password,
 )
 from accounts.tokens.viewer import get_viewer
-from accounts.views.proof import ask_for_proof
 from accounts.views.sessions import OpenView
 
 
@@ -76,14 +76,10 @@ class EmailChangeView(APIView):
         body = EmailChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         new_email, user_id = body.validated_data["new_email"], get_viewer(request).pk
-        ask_for_proof(request, body.validated_data.get("password"))
+        with take_proof(request, body.validated_data) as proof:
+            check_proof_of(user_id=user_id, proof=proof)
         check_mail_limit(request, "change", recipient=new_email)
-        ask_for_new_email(
-            user_id=user_id,
-            new_email=new_email,
-            code=body.validated_data["code"],
-            before_code=make_code_counter(request, user_id=user_id),
-        )
+        ask_for_new_email(user_id=user_id, new_email=new_email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
 
 

@@ -39,6 +39,7 @@ PROFILE = {
     "bio": "x",
     "occupation": "x",
     "location": "x",
+    "password": PASSWORD,
 }
 PASSWORDS = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 EMAIL = {"email": "alice@example.com"}
@@ -92,13 +93,13 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/api-keys", KEY, frozenset({"name"})),
     Endpoint("DELETE", f"/auth/api-keys/{KEY_ID}"),
     Endpoint("GET", "/auth/second-factor"),
-    Endpoint("DELETE", "/auth/second-factor", PROOF, frozenset(CODE)),
+    Endpoint("DELETE", "/auth/second-factor", PROOF),
     Endpoint("POST", "/auth/second-factor/app", SECRET),
     Endpoint("POST", "/auth/second-factor/app/confirm", CODE, frozenset(CODE)),
-    Endpoint("POST", "/auth/second-factor/passkeys/options", PROOF, frozenset(CODE)),
+    Endpoint("POST", "/auth/second-factor/passkeys/options", PROOF),
     Endpoint("POST", "/auth/second-factor/passkeys", NEW_PASSKEY, frozenset(NEW_PASSKEY)),
-    Endpoint("DELETE", "/auth/second-factor/passkeys/1", SECRET),
-    Endpoint("POST", "/auth/second-factor/recovery-codes", PROOF, frozenset(CODE)),
+    Endpoint("DELETE", "/auth/second-factor/passkeys/1", PROOF),
+    Endpoint("POST", "/auth/second-factor/recovery-codes", PROOF),
     Endpoint(
         "POST",
         "/auth/login/second-factor",

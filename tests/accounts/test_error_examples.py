@@ -26,6 +26,7 @@ from accounts.services.sessions import log_out, refresh_session, start_session
 from accounts.tokens.claims import AccessToken
 from accounts.tokens.refresh_cookies import get_name
 from hiremebahamas.errors import handle_exception
+from tests import cast
 from tests.accounts.endpoints import NEW_PASSKEY, SHOWN
 from tests.accounts.openid_connect.offences import NOT_OURS, offend_by_provider
 from tests.cast import PASSWORD, token_of
@@ -96,6 +97,8 @@ SLOW = (
         "close_account",
         "export_account",
         "upload_avatar",
+        "update_profile",
+        "patch_profile",
         "list_users",
     ),
     *("reset_password", "change_email", "confirm_email", "create_api_key"),
@@ -110,6 +113,8 @@ PROVEN = {
     "close_account": {},
     "export_account": {},
     "change_email": {"new_email": "grace.albury@example.com"},
+    "update_profile": {"phone": "242-555-7777"},
+    "patch_profile": {"phone": "242-555-7777"},
     "create_api_key": {"name": "Payroll export"},
     "set_up_second_factor": {},
     "renew_recovery_codes": {"code": "x"},
@@ -228,9 +233,9 @@ def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> I
     for name in ("renew_recovery_codes", "turn_off_second_factor", "begin_passkey"):
         yield offender.offend(name, PROOF)
     yield offender.offend("add_passkey", NEW_PASSKEY)
-    yield offender.offend("remove_passkey", {"password": PASSWORD})
+    yield offender.offend("remove_passkey", PROOF)
     yield offender.offend("confirm_second_factor", {"code": "x"})
-    secret = begin_set_up(user_id=user.pk).secret
+    secret = begin_set_up(user_id=user.pk, proof=cast.PROOF).secret
     yield offender.offend("confirm_second_factor", {"code": "x"})
     confirm_set_up(user_id=user.pk, code=pyotp.TOTP(secret).now())
     yield offender.offend("confirm_second_factor", {"code": "x"})
@@ -267,7 +272,7 @@ def offend_with_bad_tokens(offender: Offender, tokens: list[str]) -> Iterator[An
 def offend_with_keys(offender: Offender, user: User) -> Iterator[Answer]:
     """Come with an API key that is none, and write with one that may only read."""
     _, key = create_key(
-        user_id=user.pk, password=PASSWORD, name="x", scope="read", expires_in_days=1
+        user_id=user.pk, proof=cast.PROOF, name="x", scope="read", expires_in_days=1
     )
     for operation in KEYED:
         yield offender.offend(operation.name, HTTP_AUTHORIZATION="Api-Key x")
@@ -314,6 +319,8 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     for name in ("confirm_email", "reset_password", "confirm_email", "reopen_account"):
         yield offender.offend(name, BAD_BODIES[name])
     yield offender.offend("create_api_key", BAD_BODIES["create_api_key"])
+    for name in ("update_profile", "patch_profile"):
+        yield offender.offend(name, {"phone": "242-555-7777"})
     offender.offend("begin_provider_login", {"provider": "google"})
     yield offender.offend("begin_provider_login", {"provider": "google"})
     yield offender.offend("complete_provider_login", NOT_OURS)

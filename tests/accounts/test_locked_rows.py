@@ -18,7 +18,7 @@ from accounts.services.administration import (
     revoke_tokens,
     set_password,
 )
-from tests.cast import NEW_PASSWORD, PASSWORD
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF
 from tests.concurrency import WAIT_SECONDS, run_together, wait_for_lock_waiters
 
 pytestmark = pytest.mark.django_db
@@ -29,10 +29,10 @@ INTENTS: dict[str, Callable[[int], object]] = {
     "no change": lambda pk: account.update_profile(user_id=pk, changes={}),
     "avatar": lambda pk: account.set_avatar(user_id=pk, content=PIXEL),
     "password": lambda pk: account.change_password(
-        user_id=pk, current_password=PASSWORD, new_password=NEW_PASSWORD
+        user_id=pk, proof=PROOF, new_password=NEW_PASSWORD
     ),
-    "closing": lambda pk: close_account(user_id=pk),
-    "erasure": lambda pk: erase_account(user_id=pk, code=""),
+    "closing": lambda pk: close_account(user_id=pk, proof=PROOF),
+    "erasure": lambda pk: erase_account(user_id=pk, proof=PROOF),
 }
 
 

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.services.account import update_profile
 from tests.accounts.test_registration import USER_FIELDS
+from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -63,8 +64,6 @@ def test_warm_writes_are_seen_at_once(as_alice: APIClient, alice: User, method: 
         ({"username": "ALICE_2"}, "alice_2"),
         ({"username": None}, None),
         ({"username": ""}, None),
-        ({"phone": "242-555-7777"}, "+12425557777"),
-        ({"phone": None}, None),
         ({"bio": "Ünïcode 🏝\nand lines"}, "Ünïcode 🏝\nand lines"),
         ({"bio": ""}, ""),
         ({"occupation": "Diver"}, "Diver"),
@@ -89,7 +88,6 @@ def test_each_field_can_be_changed_alone(
         {"email": "a@example.com"},
         {"is_admin": True},
         {"is_active": False},
-        {"password": "x"},
         {"avatar_url": "https://example.com/x"},
         {"first_name": ""},
         {"last_name": None},
@@ -110,7 +108,8 @@ def test_bad_change_is_a_400_on_the_field(as_alice: APIClient, change: dict[str,
 
 def test_taken_identifiers_are_refused(as_alice: APIClient, bob: User) -> None:
     """By name, in any spelling."""
-    response = as_alice.patch("/auth/profile", {"username": "BOB", "phone": "242-555-0102"})
+    change = {"username": "BOB", "phone": "242-555-0102", "password": PASSWORD}
+    response = as_alice.patch("/auth/profile", change)
     assert response.status_code == 400
     assert set(response.json()) == {"username", "phone"}
 

@@ -28,6 +28,7 @@ class Proven(NamedTuple):
 PROVEN: dict[str, Proven] = {
     "first password": Proven("post", "/auth/change-password", {"new_password": NEW_PASSWORD}, 200),
     "email": Proven("post", "/auth/change-email", {"new_email": "eva@example.com"}, 202),
+    "phone": Proven("patch", "/auth/profile", {"phone": "242-555-7777"}, 200),
     "API key": Proven("post", "/auth/api-keys", {"name": "x"}, 201),
     "second factor": Proven("post", "/auth/second-factor/app", {}, 200),
     "export": Proven("post", "/auth/export", {}, 200),

@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.second_factor.services import begin_set_up, confirm_set_up
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import PHONE
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, PROOF
 from tests.e2e.production_server import ProductionServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.django_db(transaction=True)]
@@ -31,7 +31,7 @@ def test_page_keeps_nobody_out(
 
 def test_code_is_asked_for_and_lets_in(arrive: Arrive, dora: User) -> None:
     """Without one the page says what is missing; with a recovery code she is in."""
-    secret = begin_set_up(user_id=dora.pk).secret
+    secret = begin_set_up(user_id=dora.pk, proof=PROOF).secret
     codes = confirm_set_up(user_id=dora.pk, code=pyotp.TOTP(secret).now())
     visitor = arrive(dora)  # types email and password
     expect(visitor.page.get_by_text("Enter a code of your authenticator app")).to_be_visible()

@@ -69,6 +69,7 @@ def test_key_dies_in_every_process(
 
 def put_profile(client: HttpClient) -> Answer:
     body = {"bio": "Cooks.", "phone": "242-555-0177", "username": "alicia"}
+    body["password"] = PASSWORD
     return client.send("PUT", "/auth/profile", body)
 
 

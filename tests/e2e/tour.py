@@ -175,18 +175,18 @@ class Tour:
             wrong = step | {"code": codes[0][:-1]}
             self._call("post", "/auth/login/second-factor", wrong, expect=401)
             self._call("post", "/auth/login/second-factor", step | {"code": code})
-        self._use_passkey(credentials, codes.pop())
+        self._use_passkey(credentials, codes)
         proof = password | {"code": codes.pop()}
         self._call("get", "/auth/second-factor")
         codes = self._call("post", "/auth/second-factor/recovery-codes", proof)["recovery_codes"]
         self._call("delete", "/auth/second-factor", password | {"code": codes[0]}, expect=204)
 
     @override_settings(AUTH_PASSKEY_ORIGINS=(ORIGIN,), AUTH_PASSKEY_DOMAIN=DOMAIN)
-    def _use_passkey(self, credentials: dict[str, str], code: str) -> None:
+    def _use_passkey(self, credentials: dict[str, str], codes: list[str]) -> None:
         """Make one, log in with it, and remove it."""
         key, path = SecurityKey(), "/auth/second-factor/passkeys"
         password = {"password": credentials["password"]}
-        begun = self._call("post", f"{path}/options", password | {"code": code})
+        begun = self._call("post", f"{path}/options", password | {"code": codes.pop()})
         made = {"name": "Phone", "state": begun["state"], "credential": key.make(begun["options"])}
         added = self._call("post", path, made, expect=201)
         step = self._log_in(credentials)
@@ -194,7 +194,7 @@ class Tour:
         shown = key.show(options)
         self._call("post", "/auth/login/second-factor/passkey", step | {"credential": shown})
         self.secrets |= {begun["state"], *shown["response"].values()}
-        self._call("delete", f"{path}/{added['id']}", password, expect=204)
+        self._call("delete", f"{path}/{added['id']}", password | {"code": codes.pop()}, expect=204)
 
     def _log_in(self, credentials: dict[str, str]) -> dict[str, str]:
         body = self._call("post", "/auth/login", credentials, expect=401)

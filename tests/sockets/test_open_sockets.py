@@ -13,7 +13,7 @@ from accounts.api_keys.models import Scope
 from accounts.api_keys.services import create_key, revoke_key
 from accounts.models import User
 from accounts.services.sessions import log_out, start_session
-from tests.cast import PASSWORD, token_of
+from tests.cast import PROOF, token_of
 from tests.e2e.web_server import WAIT_VARIABLES
 from tests.fleet.processes import Relay
 from tests.processes import environment
@@ -55,7 +55,7 @@ def logged_out(user: User) -> Credentials:
 
 def with_revoked_key(user: User) -> Credentials:
     row, key = create_key(
-        user_id=user.pk, password=PASSWORD, name="Feed", scope=Scope.READ, expires_in_days=1
+        user_id=user.pk, proof=PROOF, name="Feed", scope=Scope.READ, expires_in_days=1
     )
     return f"Api-Key {key}", lambda: revoke_key(user_id=user.pk, key_id=row.pk)
 

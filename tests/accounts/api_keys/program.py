@@ -6,7 +6,7 @@ from rest_framework.test import APIClient
 
 from accounts.api_keys.services import create_key
 from accounts.models import User
-from tests.cast import PASSWORD
+from tests.cast import PROOF
 
 
 class Program(NamedTuple):
@@ -28,7 +28,7 @@ class Program(NamedTuple):
 def make_program(user: User, scope: str = "read", days: int = 30) -> Program:
     """Return one that signs in as the user."""
     row, key = create_key(
-        user_id=user.pk, password=PASSWORD, name="Payroll", scope=scope, expires_in_days=days
+        user_id=user.pk, proof=PROOF, name="Payroll", scope=scope, expires_in_days=days
     )
     return Program(key, row.pk)
 

@@ -29,7 +29,7 @@ from accounts.services.administration import (
     set_password,
 )
 from tests.accounts.api_keys.program import Program, ask, make_program
-from tests.cast import NEW_PASSWORD, PASSWORD, client_of
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of
 from tests.concurrency import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,7 +148,7 @@ ENDINGS: dict[str, Callable[[User, Program], object]] = {
     "revoked": revoke,
     "expired": expire,
     "deactivated": lambda user, _: deactivate_user(user_id=user.pk),
-    "closed": lambda user, _: close_account(user_id=user.pk),
+    "closed": lambda user, _: close_account(user_id=user.pk, proof=PROOF),
     "deleted": delete,
     "logged out everywhere": lambda user, _: revoke_tokens(user_id=user.pk),
     "new password": lambda user, _: set_password(user_id=user.pk, new_password=NEW_PASSWORD),
@@ -252,7 +252,7 @@ def test_keys_made_and_revoked_at_once_are_all_named(alice: User) -> None:
     make = partial(
         create_key,
         user_id=alice.pk,
-        password=PASSWORD,
+        proof=PROOF,
         name="x",
         scope="read",
         expires_in_days=1,

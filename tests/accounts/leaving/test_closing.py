@@ -19,7 +19,7 @@ from accounts.services.administration import deactivate_user
 from accounts.services.sessions import start_session
 from tests.accounts.admin_site import run_action
 from tests.accounts.test_locked_rows import meanwhile
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, PROOF
 from tests.concurrency import run_together
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +95,7 @@ def test_picture_goes_by_the_admin_site(admin: Client, alice: User, media: Path)
 def test_upload_under_way_leaves_no_file(alice: User, media: Path) -> None:
     """Begun before the closing, and waiting for it: its file goes again."""
     result = meanwhile(
-        partial(close_account, user_id=alice.pk),
+        partial(close_account, user_id=alice.pk, proof=PROOF),
         partial(set_avatar, user_id=alice.pk, content=b"a picture"),
     )
     assert isinstance(result, AccountGone)
@@ -106,7 +106,7 @@ def test_upload_under_way_leaves_no_file(alice: User, media: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_four_closings_at_once_are_one(alice: User) -> None:
     """The others find a closed account; one event, one message."""
-    results = run_together([partial(close_account, user_id=alice.pk)] * 4)
+    results = run_together([partial(close_account, user_id=alice.pk, proof=PROOF)] * 4)
     assert results.count(None) == 1
     assert sum(isinstance(result, AccountGone) for result in results) == 3
     assert SecurityEvent.objects.filter(event=Event.ACCOUNT_DEACTIVATED).count() == 1

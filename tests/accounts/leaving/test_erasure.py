@@ -35,7 +35,7 @@ from tests.accounts.leaving.test_closing import files
 from tests.accounts.leaving.test_reopening import close
 from tests.accounts.second_factor.phone import set_up_phone
 from tests.accounts.test_locked_rows import meanwhile
-from tests.cast import NEW_PASSWORD, PASSWORD, client_of, token_of
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of, token_of
 from tests.clocks import Clock
 from tests.concurrency import run_together
 from tests.processes import python
@@ -220,7 +220,7 @@ def test_four_erasers_at_once_erase_once(zoe: User, alice: User, bob: User) -> N
 
 def test_two_erasures_at_once(zoe: User) -> None:
     """By its owner, twice: one is answered as by an account that is gone."""
-    results = run_together([partial(erase_account, user_id=zoe.pk, code="")] * 2)
+    results = run_together([partial(erase_account, user_id=zoe.pk, proof=PROOF)] * 2)
     assert results.count(None) == 1
     assert not User.objects.filter(pk=zoe.pk).exists()
 
@@ -235,13 +235,13 @@ def test_failure_before_the_commit_leaves_everything(zoe: User, media: Path) -> 
     post_delete.connect(fail, sender=User)
     try:
         with pytest.raises(RuntimeError, match="killed"):
-            erase_account(user_id=zoe.pk, code="")
+            erase_account(user_id=zoe.pk, proof=PROOF)
     finally:
         post_delete.disconnect(fail, sender=User)
     assert User.objects.get(pk=zoe.pk).is_active
     assert files(media) == close_file
     assert get_user_by_id(zoe.pk) is not None
-    erase_account(user_id=zoe.pk, code="")
+    erase_account(user_id=zoe.pk, proof=PROOF)
     assert files(media) == []
 
 

@@ -22,7 +22,7 @@ from accounts.services.recovery import confirm_email, reset_password
 from tests.accounts.security_log.test_events import events_of
 from tests.accounts.test_examples import read_token
 from tests.accounts.test_recovery import HOUR, forge
-from tests.cast import NEW_PASSWORD, PASSWORD, client_of, token_of
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of, token_of
 from tests.concurrency import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ CREDENTIALS = {"email": "alice@example.com", "password": PASSWORD}
 
 def close(user: User, days_ago: float = 0) -> User:
     """Return the row of a user who closed the account so long ago."""
-    close_account(user_id=user.pk)
+    close_account(user_id=user.pk, proof=PROOF)
     closed_at = timezone.now() - timedelta(days=days_ago)
     User.objects.filter(pk=user.pk).update(closed_at=closed_at)
     mail.outbox.clear()

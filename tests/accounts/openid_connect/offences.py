@@ -16,7 +16,7 @@ from accounts.second_factor.services import begin_set_up, confirm_set_up, remove
 from accounts.services.sessions import start_session
 from tests.accounts.openid_connect.browser import Browser, linking
 from tests.accounts.openid_connect.provider import Provider, describe_to_us, person
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, PROOF
 
 Answer = tuple[str, int, str]
 Offend = Callable[..., Answer]
@@ -91,7 +91,7 @@ def _offend_in_two_steps(visitor: Visitor, settings: Settings) -> Iterator[Answe
     settings.AUTH_SECOND_FACTOR_FOR_STAFF = True
     rows.update(is_admin=True)
     yield visitor.log_in(sub="alice")
-    secret = begin_set_up(user_id=visitor.alice.pk).secret
+    secret = begin_set_up(user_id=visitor.alice.pk, proof=PROOF).secret
     confirm_set_up(user_id=visitor.alice.pk, code=pyotp.TOTP(secret).now())
     yield visitor.log_in(sub="alice")
     remove_factors(user_id=visitor.alice.pk)

@@ -15,7 +15,9 @@ from accounts.security_log.models import Event, SecurityEvent
 from accounts.services.administration import deactivate_user
 from tests.accounts.openid_connect.browser import Browser, code_of, link, linking
 from tests.accounts.openid_connect.provider import Provider, person
-from tests.cast import NEW_PASSWORD, PASSWORD
+from tests.accounts.second_factor.phone import set_up_phone
+from tests.cast import NEW_PASSWORD, PASSWORD, client_of
+from tests.clocks import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +114,20 @@ def test_unlinking(browser: Browser, alice: User, provider: Provider) -> None:
     assert "unlinked" in mail.outbox[-1].subject
     browser.user = person("alice")
     assert code_of(browser.sign_in()) == (409, "account_exists")
+
+
+def test_second_factor_is_asked_for(alice: User, provider: Provider, clock: Clock) -> None:
+    """To link as to unlink: a stolen token and the password do neither."""
+    link(alice, provider)
+    phone, client = set_up_phone(alice, clock), client_of(alice)
+    path = f"{IDENTITIES}/{Identity.objects.get().pk}"
+    body = {"provider": "conch", "password": PASSWORD}
+    for extra in ({}, {"code": phone.code()}):  # that was used
+        assert set(client.post(IDENTITIES, body | extra).json()) == {"code"}
+        assert set(client.delete(path, {"password": PASSWORD} | extra).json()) == {"code"}
+    assert client.post(IDENTITIES, body | {"code": phone.next_code()}).status_code == 200
+    proof = {"password": PASSWORD, "code": phone.next_code()}
+    assert client.delete(path, proof).status_code == 204
 
 
 def test_nobody_unlinks_anothers(alice: User, bob: User, provider: Provider) -> None:

@@ -13,8 +13,9 @@ from accounts.security_log.models import Event, SecurityEvent
 from accounts.services.administration import deactivate_user
 from tests.accounts.openid_connect.browser import Browser, code_of, link
 from tests.accounts.openid_connect.provider import SECOND_URI, Provider, describe_to_us, person
-from tests.accounts.second_factor.phone import Phone, finish
+from tests.accounts.second_factor.phone import finish, set_up_phone
 from tests.cast import NEW_PASSWORD, Cast
+from tests.clocks import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,10 +115,11 @@ def test_closed_account_is_refused(browser: Browser) -> None:
 
 
 def test_second_factor_is_asked_for(
-    browser: Browser, alice: User, phone: Phone, provider: Provider
+    browser: Browser, alice: User, clock: Clock, provider: Provider
 ) -> None:
     """As after a password; the same request finishes the log-in."""
     assert link(alice, provider).status_code == 201
+    phone = set_up_phone(alice, clock)
     browser.user = person("alice")
     refused = browser.sign_in()
     assert code_of(refused) == (401, "second_factor_required")

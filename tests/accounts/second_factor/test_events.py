@@ -8,7 +8,7 @@ from accounts.models import User
 from accounts.second_factor.services import remove_factors, renew_recovery_codes
 from accounts.security_log.models import Event, SecurityEvent
 from tests.accounts.second_factor.phone import Phone, ask_for_challenge, finish
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, PROOF
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ def test_life_of_a_factor(anybody: APIClient, alice: User, phone: Phone) -> None
     finish(anybody, challenge, "000000")
     finish(anybody, challenge, phone.next_code())
     finish(anybody, ask_for_challenge(anybody, alice), phone.recovery_codes[0])
-    renew_recovery_codes(user_id=alice.pk, code=phone.next_code())
+    renew_recovery_codes(user_id=alice.pk, proof=PROOF._replace(code=phone.next_code()))
     remove_factors(user_id=alice.pk)
     assert events_of(alice) == [
         Event.FACTOR_ON,

@@ -280,14 +280,16 @@ def test_ten_at_most(as_alice: APIClient, phone: Phone) -> None:
 
 
 def test_removing(
-    as_alice: APIClient, anybody: APIClient, alice: User, bob: User, key: SecurityKey
+    as_alice: APIClient, anybody: APIClient, bob: User, phone: Phone, key: SecurityKey
 ) -> None:
-    """By its owner with the password; it is over at once, and mail says so."""
-    path = f"{PASSKEYS}/{Passkey.objects.get().pk}"
+    """By its owner with password and code; it is over at once, and mail says so."""
+    path, alice = f"{PASSKEYS}/{Passkey.objects.get().pk}", User.objects.get(username="alice")
     challenge = ask_for_challenge(anybody, alice)
     assert as_alice.delete(path, {"password": "wrong"}).status_code == 400
+    assert set(as_alice.delete(path, {"password": PASSWORD}).json()) == {"code"}
     assert client_of(bob).delete(path, {"password": PASSWORD}).status_code == 404
-    assert as_alice.delete(path, {"password": PASSWORD}).status_code == 204
+    proof = {"password": PASSWORD, "code": phone.next_code()}
+    assert as_alice.delete(path, proof).status_code == 204
     assert mail.outbox[-1].subject == "A passkey of your account was removed"
     assert code_of(show(anybody, challenge, key)) == (401, "wrong_passkey")
     events = list(SecurityEvent.objects.order_by("pk").values_list("event", flat=True))
@@ -297,7 +299,8 @@ def test_removing(
         Event.PASSKEY_REMOVED,
         Event.CODE_FAILED,
     ]
-    assert code_of(as_alice.delete(path, {"password": PASSWORD})) == (404, "not_found")
+    proof["code"] = phone.next_code()
+    assert code_of(as_alice.delete(path, proof)) == (404, "not_found")
 
 
 def test_turning_the_factor_off_removes_them(

@@ -35,6 +35,9 @@ PROVEN: dict[str, Proven] = {
         "post", "/auth/change-email", {"new_email": "thief@example.com", "password": PASSWORD}, 202
     ),
     "API key": Proven("post", "/auth/api-keys", {"name": "x", "password": PASSWORD}, 201),
+    "phone": Proven("patch", "/auth/profile", {"phone": "242-555-7777", "password": PASSWORD}, 200),
+    "export": Proven("post", "/auth/export", {"password": PASSWORD}, 200),
+    "closing": Proven("delete", "/auth/account", {"password": PASSWORD}, 204),
     "erasure": Proven("delete", "/auth/account", {"erase": True, "password": PASSWORD}, 204),
 }
 for_proven = pytest.mark.parametrize("proven", PROVEN.values(), ids=PROVEN)
@@ -53,7 +56,8 @@ def test_password_alone_is_not_enough(
     for extra in ({}, {"code": ""}, {"code": "no code"}, {"code": phone.code()}):  # that was used
         answer = send(as_alice, proven, **extra)
         assert (answer.status_code, set(answer.json())) == (400, {"code"})
-    assert User.objects.get().password == alice.password
+    row = User.objects.get()
+    assert (row.password, row.phone, row.is_active) == (alice.password, alice.phone, True)
     assert len(mail.outbox) == before
     assert not ApiKey.objects.exists()
     assert not LoginSession.objects.exists()

@@ -20,7 +20,7 @@ from accounts.second_factor.services import Login, begin_set_up, finish_login, r
 from accounts.services.administration import deactivate_user, revoke_tokens, set_password
 from accounts.services.recovery import reset_password
 from tests.accounts.second_factor.phone import Phone, ask_for_challenge, finish, set_up_phone
-from tests.cast import NEW_PASSWORD, PASSWORD
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF
 from tests.clocks import Clock
 from tests.concurrency import run_together
 
@@ -337,7 +337,7 @@ def test_challenge_replaces_no_app(anybody: APIClient, alice: User, phone: Phone
 
 def test_begun_set_up_asks_for_nothing(anybody: APIClient, alice: User) -> None:
     """A user who breaks it off isn't locked out."""
-    begin_set_up(user_id=alice.pk)
+    begin_set_up(user_id=alice.pk, proof=PROOF)
     body = {"email": alice.email, "password": PASSWORD}
     assert anybody.post("/auth/login", body).status_code == 200
 

@@ -15,7 +15,7 @@ from accounts.second_factor.errors import FactorIsOn
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.second_factor.services import begin_set_up, confirm_set_up
 from tests.accounts.second_factor.phone import Phone
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, PROOF
 from tests.clocks import Clock
 from tests.concurrency import run_together
 
@@ -72,7 +72,9 @@ def test_set_up_asks_for_the_password(as_alice: APIClient) -> None:
 
 def test_beginning_again_ends_the_first_secret(alice: User, clock: Clock) -> None:
     """Only the last secret that was shown can be confirmed."""
-    first, second = (Phone(begin_set_up(user_id=alice.pk).secret, clock) for _ in range(2))
+    first, second = (
+        Phone(begin_set_up(user_id=alice.pk, proof=PROOF).secret, clock) for _ in range(2)
+    )
     with pytest.raises(Exception, match="wrong"):
         confirm_set_up(user_id=alice.pk, code=first.code())
     assert len(confirm_set_up(user_id=alice.pk, code=second.code())) == 10
@@ -80,7 +82,7 @@ def test_beginning_again_ends_the_first_secret(alice: User, clock: Clock) -> Non
 
 def test_set_up_expires(as_alice: APIClient, alice: User, clock: Clock) -> None:
     """A secret that nobody has confirmed for a quarter of an hour is worth nothing."""
-    phone = Phone(begin_set_up(user_id=alice.pk).secret, clock)
+    phone = Phone(begin_set_up(user_id=alice.pk, proof=PROOF).secret, clock)
     AuthenticatorApp.objects.update(created_at=F("created_at") - QUARTER_OF_AN_HOUR)
     response = as_alice.post(f"{FACTOR}/app/confirm", {"code": phone.code()})
     assert (response.status_code, response.json()["code"]) == (409, "second_factor_off")
@@ -98,7 +100,7 @@ def test_what_is_on_is_not_set_up_again(as_alice: APIClient, phone: Phone) -> No
 
 def test_two_confirmations_at_once_are_one(alice: User, clock: Clock) -> None:
     """One gets the recovery codes, and they are the only ones."""
-    phone = Phone(begin_set_up(user_id=alice.pk).secret, clock)
+    phone = Phone(begin_set_up(user_id=alice.pk, proof=PROOF).secret, clock)
     results = run_together([partial(confirm_set_up, user_id=alice.pk, code=phone.code())] * 4)
     assert sum(isinstance(result, list) for result in results) == 1
     assert sum(isinstance(result, FactorIsOn) for result in results) == 3
@@ -107,7 +109,7 @@ def test_two_confirmations_at_once_are_one(alice: User, clock: Clock) -> None:
 
 def test_confirmation_needs_no_lock(alice: User, clock: Clock) -> None:
     """The row itself says whether it is confirmed."""
-    phone = Phone(begin_set_up(user_id=alice.pk).secret, clock)
+    phone = Phone(begin_set_up(user_id=alice.pk, proof=PROOF).secret, clock)
     app = AuthenticatorApp.objects.get()
     results = run_together([partial(confirm_app, app, phone.code())] * 4)
     assert sorted(map(str, results)) == ["False"] * 3 + ["True"]

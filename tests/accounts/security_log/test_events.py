@@ -19,7 +19,7 @@ from tests.accounts.admin_site import page, password_page, read_form, run_action
 from tests.accounts.api_keys.program import make_program
 from tests.accounts.test_examples import read_token
 from tests.accounts.test_sessions import MINUTE, let_time_pass
-from tests.cast import NEW_PASSWORD, PASSWORD, client_of
+from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -201,7 +201,7 @@ def test_event_is_in_the_transaction_of_what_it_tells_of(alice: User) -> None:
 
 def change_password_of(user: User) -> None:
     activate_user(user_id=user.pk)
-    change_password(user_id=user.pk, current_password=PASSWORD, new_password=NEW_PASSWORD)
+    change_password(user_id=user.pk, proof=PROOF, new_password=NEW_PASSWORD)
 
 
 def test_reading_writes_nothing(alice: User, phone: APIClient) -> None:
