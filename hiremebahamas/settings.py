@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "hiremebahamas.content_security.content_security_middleware",
     # Before what answers by itself.
     *([cors.MIDDLEWARE] if CORS_ALLOWED_ORIGINS else []),
+    "hiremebahamas.https_only.https_only_middleware",
     "django.middleware.security.SecurityMiddleware",
     # WhiteNoise complains at each start as long as there is nothing to serve.
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),

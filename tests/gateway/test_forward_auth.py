@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.nginx, pytest.mark.redis, pytest.mark.django_db(transa
 
 KEY: Final = "junkanoo" * 4
 ANSWER_SECONDS: Final = 60
+GUESSES: Final = 3
 
 
 def ask(url: str, token: str = "", **headers: str) -> tuple[int, str]:
@@ -60,7 +61,11 @@ def service() -> Iterator[str]:
 @pytest.fixture
 def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """Run the product with forwarding on."""
-    variables = WAIT_VARIABLES | {"USERCACHE_FORWARD_SIGNING_KEY": KEY}
+    variables = WAIT_VARIABLES | {
+        "USERCACHE_FORWARD_SIGNING_KEY": KEY,
+        "NUM_PROXIES": "1",
+        "AUTH_LIMITS": f"key_address={GUESSES}/3600",
+    }
     with WebServer(tmp_path_factory.mktemp("web"), variables=variables) as server:
         yield server
 
@@ -104,6 +109,15 @@ def test_headers_of_a_client_never_arrive(gateway: str, service: str, alice: Use
     _, text = ask(gateway, token_of(alice), **forged)
     assert text == f"These are the jobs of user {alice.pk}.\n"
     assert ask(service, token_of(alice), **forged)[0] == 401
+
+
+def test_client_can_t_choose_the_address_that_limits_count_by(gateway: str) -> None:
+    """Guesses at API keys cost a query each: nginx makes a 503 of our 429."""
+    statuses = [
+        ask(gateway, Authorization="Api-Key x", **{"X-Forwarded-For": f"198.51.100.{number}"})[0]
+        for number in range(GUESSES + 1)
+    ]
+    assert statuses == [*[401] * GUESSES, 503]
 
 
 def test_application_that_is_away_is_a_503(

@@ -1,6 +1,8 @@
 """The site's configuration of nginx, with TLS, in front of the product."""
 
 import json
+import re
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from accounts.services.account import set_avatar
+from hiremebahamas.https_only import CODE
 from tests.cast import PASSWORD, token_of
 from tests.e2e.web_server import WAIT_VARIABLES, WebServer
 from tests.servers.nginx_server import NginxServer, read_published, upstream
@@ -44,9 +47,18 @@ class Site:
         connection = HTTPSConnection(HOST, self.port, timeout=ANSWER_SECONDS, context=self._context)
         return _ask(connection, path, headers, method, body)
 
-    def ask_plainly(self, path: str) -> tuple[HTTPResponse, bytes]:
+    def ask_plainly(self, path: str, **headers: str) -> tuple[HTTPResponse, bytes]:
         """Return what it answers without TLS."""
-        return _ask(HTTPConnection(HOST, self.plain_port, timeout=ANSWER_SECONDS), path, {})
+        return _ask(HTTPConnection(HOST, self.plain_port, timeout=ANSWER_SECONDS), path, headers)
+
+    def send(self, request: bytes) -> bytes:
+        """Return all that it answers to these bytes, over TLS, until it closes the connection."""
+        with (
+            socket.create_connection((HOST, self.port), ANSWER_SECONDS) as plain,
+            self._context.wrap_socket(plain, server_hostname=SITE) as connection,
+        ):
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def _ask(
@@ -102,14 +114,20 @@ def site(web_server: WebServer, tmp_path: Path) -> Iterator[Site]:
 
 
 def test_site_answers_over_tls_alone(site: Site, alice: User) -> None:
-    """The product knows that TLS ended before it; without TLS, a client is sent there."""
+    """The product knows that TLS ended before it; without, pages lead there, and no program.
+
+    Wherever a client says that it wants to be led.
+    """
     answer, body = site.ask("/auth/profile", Authorization=f"Bearer {token_of(alice)}")
     assert answer.status == 200
     assert json.loads(body)["email"] == alice.email
     assert answer.getheader("Strict-Transport-Security")  # Django's, where TLS is in use alone
-    answer, _ = site.ask_plainly("/auth/profile")
-    assert answer.status == 301
-    assert answer.getheader("Location") == f"https://{SITE}/auth/profile"
+    for path in ("/", "/admin/", "/api/docs"):
+        answer, _ = site.ask_plainly(path, Host="evil.example")
+        assert (answer.status, answer.getheader("Location")) == (301, f"https://{SITE}{path}")
+    answer, body = site.ask_plainly("/auth/profile")
+    assert (answer.status, json.loads(body)["code"]) == (403, CODE)
+    assert answer.getheader("Content-Type") == "application/json"
 
 
 def test_pictures_are_served_by_nginx(site: Site) -> None:
@@ -118,6 +136,38 @@ def test_pictures_are_served_by_nginx(site: Site) -> None:
     assert (answer.status, body) == (200, PICTURE)
     assert answer.getheader("Cache-Control") == "private, max-age=86400, immutable"
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
+    assert answer.getheader("Content-Disposition") == 'inline; filename="picture.webp"'
+
+
+LENGTHS: Final = {
+    "both": b"Content-Length: 4\r\nTransfer-Encoding: chunked",
+    "both, the other way round": b"Transfer-Encoding: chunked\r\nContent-Length: 4",
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 60",
+    "a list": b"Content-Length: 0, 60",
+    "a sign": b"Content-Length: +0",
+    "a blank": b"Content-Length : 0",
+    "an unknown coding": b"Transfer-Encoding: xchunked",
+    "chunked, but not at the end": b"Transfer-Encoding: chunked, identity",
+}
+SMUGGLED: Final = b"0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
+
+
+def test_message_ends_in_one_place(site: Site, web_server: WebServer) -> None:
+    """Or what one client appends to a body would be the beginning of another client's request.
+
+    nginx refuses each, so that the server behind it has nothing to read otherwise.
+    """
+    site.ask("/health/live", **{"User-Agent": "first"})
+    for name, length in LENGTHS.items():
+        head = b"POST /auth/login HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: smuggler\r\n"
+        answer = site.send(head + length + b"\r\n\r\n" + SMUGGLED)
+        assert re.findall(rb"^HTTP/1.1 \d+", answer, re.MULTILINE) in (
+            [b"HTTP/1.1 400"],
+            [b"HTTP/1.1 501"],
+        ), name
+    site.ask("/health/live", **{"User-Agent": "last"})
+    wait_until(lambda: web_server.who_answered("last"), "the last is logged")
+    assert not web_server.who_answered("smuggler")
 
 
 def test_picture_of_a_closed_account_is_not_served(
@@ -150,3 +200,5 @@ def test_application_that_restarts_is_a_503_in_json(site: Site, web_server: WebS
     assert answer.status == 503
     assert json.loads(body)["code"] == "unavailable"
     assert answer.getheader("Retry-After") == "5"
+    for name in ("Strict-Transport-Security", "X-Content-Type-Options", "Content-Security-Policy"):
+        assert answer.getheader(name)

@@ -123,4 +123,4 @@ def test_those_who_watch_are_not_sent_elsewhere(settings: Settings) -> None:
     assert Client().get("/health/live").status_code == 200
     assert Client().get("/health/cache").status_code == 401
     assert Client().get("/metrics").status_code == 403
-    assert Client().get("/auth/verify").status_code == 301
+    assert Client().get("/admin/").status_code == 301
