@@ -25,11 +25,10 @@ class KeysView(APIView):
     @schema.CREATE_KEY
     def post(self, request: Request) -> Response:
         """Make a key; the answer is the only one that shows it."""
-        body = KeyRequestSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = KeyRequestSerializer.read(request)
         user_id = get_viewer(request).pk
-        with take_proof(request, body.validated_data) as proof:
-            row, key = create_key(user_id=user_id, proof=proof, **body.validated_data)
+        with take_proof(request, body) as proof:
+            row, key = create_key(user_id=user_id, proof=proof, **body)
         answer = {"key": key, **KeySerializer(row).data}
         return Response(answer, status=status.HTTP_201_CREATED)
 

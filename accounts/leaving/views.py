@@ -31,11 +31,10 @@ class ExportView(APIView):
     @schema.EXPORT
     def post(self, request: Request) -> Response:
         """Return all that is kept of one's account."""
-        body = ProofSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = ProofSerializer.read(request)
         claims: Any = request.auth
         user_id = get_viewer(request).pk
-        with take_proof(request, body.validated_data) as proof:
+        with take_proof(request, body) as proof:
             check_proof_of(user_id=user_id, proof=proof)
             check_limit(request, "export", account=user_id)
             context = {"current": claims.get(SESSION_CLAIM)}
@@ -49,10 +48,9 @@ class AccountView(APIView):
     @schema.CLOSE_ACCOUNT
     def delete(self, request: Request) -> Response:
         """Close one's account, or erase it; every token dies."""
-        body = AccountClosingSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        leave = erase_account if body.validated_data["erase"] else close_account
-        with take_proof(request, body.validated_data) as proof:
+        body = AccountClosingSerializer.read(request)
+        leave = erase_account if body["erase"] else close_account
+        with take_proof(request, body) as proof:
             leave(user_id=get_viewer(request).pk, proof=proof)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -63,9 +61,8 @@ class ReopenRequestView(OpenView):
     @schema.ASK_FOR_REOPENING
     def post(self, request: Request) -> Response:
         """Mail a token that opens a closed account; the answer is the same for every email."""
-        body = EmailSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        email = body.validated_data["email"]
+        body = EmailSerializer.read(request)
+        email = body["email"]
         check_mail_limit(request, "reopen", recipient=email)
         ask_for_reopening(email=email)
         return Response({"detail": ASKED}, status=status.HTTP_202_ACCEPTED)
@@ -77,8 +74,7 @@ class ReopenView(OpenView):
     @schema.REOPEN_ACCOUNT
     def post(self, request: Request) -> Response:
         """Open a closed account again with the token from the message."""
-        body = MailTokenSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = MailTokenSerializer.read(request)
         check_limit(request, "confirm")
-        reopen_account(**body.validated_data)
+        reopen_account(**body)
         return Response({"detail": schema.REOPENED})

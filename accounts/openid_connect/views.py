@@ -60,11 +60,10 @@ class LoginView(OpenView):
     @schema.BEGIN_LOGIN
     def post(self, request: Request) -> Response:
         """Begin a log-in."""
-        body = BeginningSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = BeginningSerializer.read(request)
         check_limit(request, LIMIT)
         with slow_work():
-            return Response(begin(**body.validated_data)._asdict())
+            return Response(begin(**body)._asdict())
 
 
 class LoginCompletionView(OpenView):
@@ -73,17 +72,15 @@ class LoginCompletionView(OpenView):
     @schema.COMPLETE_LOGIN
     def post(self, request: Request) -> Response:
         """Exchange the provider's code for tokens of ours."""
-        body = LoginCompletionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        values = body.validated_data
-        names = Names(values.pop("first_name", ""), values.pop("last_name", ""))
+        body = LoginCompletionSerializer.read(request)
+        names = Names(body.pop("first_name", ""), body.pop("last_name", ""))
         check_limit(request, LIMIT)
         with slow_work():
             user, tokens = complete_login(
                 names=names,
                 device=get_device(request),
                 before_registration=lambda: check_limit(request, "register"),
-                **values,
+                **body,
             )
         return Response(describe_login(user, tokens))
 
@@ -100,14 +97,13 @@ class IdentitiesView(APIView):
     @schema.BEGIN_LINK
     def post(self, request: Request) -> Response:
         """Begin to link a provider to one's account."""
-        body = LinkBeginningSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = LinkBeginningSerializer.read(request)
         user_id = get_viewer(request).pk
-        with take_proof(request, body.validated_data) as proof:
+        with take_proof(request, body) as proof:
             check_proof_of(user_id=user_id, proof=proof)
             check_may_link(get_viewer(request))
             check_limit(request, LIMIT, account=user_id)
-            return Response(begin(user_id=user_id, **body.validated_data)._asdict())
+            return Response(begin(user_id=user_id, **body)._asdict())
 
 
 class LinkCompletionView(APIView):
@@ -116,12 +112,11 @@ class LinkCompletionView(APIView):
     @schema.COMPLETE_LINK
     def post(self, request: Request) -> Response:
         """Add the identity that the provider's code stands for."""
-        body = CompletionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = CompletionSerializer.read(request)
         user_id = get_viewer(request).pk
         check_limit(request, LIMIT, account=user_id)
         with slow_work():
-            identity = complete_link(user_id=user_id, **body.validated_data)
+            identity = complete_link(user_id=user_id, **body)
         return Response(IdentitySerializer(identity).data, status=status.HTTP_201_CREATED)
 
 
@@ -131,10 +126,9 @@ class IdentityView(APIView):
     @schema.UNLINK
     def delete(self, request: Request, identity_id: int) -> Response:
         """Remove one of one's own identities."""
-        body = ProofSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = ProofSerializer.read(request)
         user_id = get_viewer(request).pk
-        with take_proof(request, body.validated_data) as proof:
+        with take_proof(request, body) as proof:
             is_removed = unlink(user_id=user_id, identity_id=identity_id, proof=proof)
         if not is_removed:
             raise NoSuchIdentity

@@ -75,12 +75,11 @@ class ConfirmationView(APIView):
     @schema.CONFIRM_SET_UP
     def post(self, request: Request) -> Response:
         """Switch the app on by its first code; return the recovery codes."""
-        body = CodeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = CodeSerializer.read(request)
         user_id = get_viewer(request).pk
         # Apart from those at log-ins, which a stolen access token must not use up.
         check_limit(request, LIMIT, account=f"set-up of {user_id}")
-        return Response({"recovery_codes": confirm_set_up(user_id=user_id, **body.validated_data)})
+        return Response({"recovery_codes": confirm_set_up(user_id=user_id, **body)})
 
 
 class RecoveryCodesView(APIView):
@@ -100,10 +99,9 @@ class LoginStepView(OpenView):
     @schema.FINISH_LOGIN
     def post(self, request: Request) -> Response:
         """Exchange a challenge and a code for tokens."""
-        body = ChallengeAndCodeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        _limit_challenged(request, body.validated_data["challenge"])
-        login = finish_login(device=get_device(request), **body.validated_data)
+        body = ChallengeAndCodeSerializer.read(request)
+        _limit_challenged(request, body["challenge"])
+        login = finish_login(device=get_device(request), **body)
         answer = describe_login(login.user, login.tokens)
         if login.recovery_codes is not None:
             answer["recovery_codes"] = login.recovery_codes
@@ -116,10 +114,9 @@ class LoginSetUpView(OpenView):
     @schema.SET_UP_AT_LOGIN
     def post(self, request: Request) -> Response:
         """Return a new secret to a user who must have one to log in."""
-        body = ChallengeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        _limit_challenged(request, body.validated_data["challenge"])
-        return Response(begin_set_up_at_login(**body.validated_data)._asdict())
+        body = ChallengeSerializer.read(request)
+        _limit_challenged(request, body["challenge"])
+        return Response(begin_set_up_at_login(**body)._asdict())
 
 
 class PasskeyOptionsView(APIView):
@@ -139,11 +136,10 @@ class PasskeysView(APIView):
     @schema.ADD_PASSKEY
     def post(self, request: Request) -> Response:
         """Add the passkey that the browser has made."""
-        body = NewPasskeySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = NewPasskeySerializer.read(request)
         user_id = get_viewer(request).pk
         check_limit(request, LIMIT, account=f"set-up of {user_id}")
-        passkey = add_passkey(user_id=user_id, **body.validated_data)
+        passkey = add_passkey(user_id=user_id, **body)
         return Response(PasskeySerializer(passkey).data, status=status.HTTP_201_CREATED)
 
 
@@ -167,10 +163,9 @@ class LoginPasskeyOptionsView(OpenView):
     @schema.BEGIN_PASSKEY_LOGIN
     def post(self, request: Request) -> Response:
         """Return what a browser needs to know to show a passkey."""
-        body = ChallengeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = ChallengeSerializer.read(request)
         check_limit(request, LIMIT)
-        return Response({"options": begin_passkey_login(**body.validated_data)})
+        return Response({"options": begin_passkey_login(**body)})
 
 
 class LoginPasskeyView(OpenView):
@@ -179,19 +174,17 @@ class LoginPasskeyView(OpenView):
     @schema.FINISH_PASSKEY_LOGIN
     def post(self, request: Request) -> Response:
         """Exchange a challenge and a passkey's answer for tokens."""
-        body = ChallengeAndPasskeySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = ChallengeAndPasskeySerializer.read(request)
         # By address alone: nobody guesses a signature.
         check_limit(request, LIMIT)
-        login = finish_passkey_login(device=get_device(request), **body.validated_data)
+        login = finish_passkey_login(device=get_device(request), **body)
         return Response(describe_login(login.user, login.tokens))
 
 
 def _take_proof(request: Request) -> AbstractContextManager[Proof]:
     # Of a body that holds nothing else.
-    body = ProofSerializer(data=request.data)
-    body.is_valid(raise_exception=True)
-    return take_proof(request, body.validated_data)
+    body = ProofSerializer.read(request)
+    return take_proof(request, body)
 
 
 def _limit_challenged(request: Request, challenge: str) -> None:

@@ -165,14 +165,13 @@ class AvatarUploadSerializer(StrictSerializer):
 class PasswordChangeSerializer(StrictSerializer):
     """The body of `POST /auth/change-password`."""
 
-    # `user` in the context is the caller.
     current_password = ProofField()
     new_password = PasswordField(help_text="At least 8 characters.")
     code = FactorCodeField()
 
     def validate_new_password(self, value: str) -> str:
         """Refuse passwords that are weak, or made from the user's own data."""
-        validate_password(value, self.context["user"])
+        validate_password(value, self.context["request"].user)
         return value
 
 

@@ -26,6 +26,17 @@ class StrictSerializer(SharedFields):
     fields, the first ten are named, and of a long name its beginning.
     """
 
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        """Return the validated values of a request's body.
+
+        Raises: ValidationError naming every field that is wrong.
+        """
+        body = cls(data=request.data, context={"request": request})
+        body.is_valid(raise_exception=True)
+        values: dict[str, Any] = body.validated_data
+        return values
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values.
 
@@ -64,7 +75,7 @@ class QuerySerializer(StrictSerializer):
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
-        """Return the validated values.
+        """Return the validated values of a request's query string.
 
         Raises: ValidationError naming every parameter that is wrong.
         """

@@ -38,9 +38,8 @@ class ProfileView(KeyedView):
     @schema.UPDATE_PROFILE
     def put(self, request: Request) -> Response:
         """Change the fields that are given."""
-        body = ProfileChangesSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        user = _update(request, body.validated_data)
+        body = ProfileChangesSerializer.read(request)
+        user = _update(request, body)
         return Response(UserSerializer.describe(user))
 
     @schema.PATCH_PROFILE
@@ -57,12 +56,11 @@ class AvatarView(KeyedView):
     @schema.UPLOAD_AVATAR
     def post(self, request: Request) -> Response:
         """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
-        form = AvatarUploadSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        # Before: who is refused takes no turn from others.
+        form = AvatarUploadSerializer.read(request)
+        # Before: a request that is refused takes no turn from others.
         check_limit(request, "picture", account=get_viewer(request).pk)
         with slow_work():
-            content = prepare_avatar(form.validated_data["file"].read())
+            content = prepare_avatar(form["file"].read())
         user = set_avatar(user_id=get_viewer(request).pk, content=content)
         return Response({"avatar_url": user.avatar_url})
 
@@ -73,12 +71,11 @@ class PasswordView(TokenView):
     @schema.CHANGE_PASSWORD
     def post(self, request: Request) -> Response:
         """Change one's password; every older token dies, and a new pair comes back."""
-        body = PasswordChangeSerializer(data=request.data, context={"user": get_viewer(request)})
-        body.is_valid(raise_exception=True)
+        body = PasswordChangeSerializer.read(request)
         user_id = get_viewer(request).pk
-        with take_proof(request, body.validated_data, field="current_password") as proof:
+        with take_proof(request, body, field="current_password") as proof:
             tokens = change_password(
-                user_id=user_id, proof=proof, device=get_device(request), **body.validated_data
+                user_id=user_id, proof=proof, device=get_device(request), **body
             )
         return Response(TokenPairSerializer(tokens).data)
 

@@ -33,9 +33,8 @@ class ResetRequestView(OpenView):
     @schema.ASK_FOR_RESET
     def post(self, request: Request) -> Response:
         """Mail a token for a new password; the answer is the same for every email."""
-        body = EmailSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        email = body.validated_data["email"]
+        body = EmailSerializer.read(request)
+        email = body["email"]
         check_mail_limit(request, "reset", recipient=email)
         ask_for_reset(email=email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)
@@ -47,11 +46,10 @@ class ResetView(OpenView):
     @schema.RESET_PASSWORD
     def post(self, request: Request) -> Response:
         """Set a new password with the token from the message; every session ends."""
-        body = PasswordResetSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = PasswordResetSerializer.read(request)
         with slow_work():
             check_limit(request, "confirm")
-            reset_password(**body.validated_data)
+            reset_password(**body)
         return _answer(schema.RESET, status.HTTP_200_OK)
 
 
@@ -73,10 +71,9 @@ class EmailChangeView(APIView):
     @schema.CHANGE_EMAIL
     def post(self, request: Request) -> Response:
         """Mail a token to the new address; the answer is the same if somebody has it."""
-        body = EmailChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        new_email, user_id = body.validated_data["new_email"], get_viewer(request).pk
-        with take_proof(request, body.validated_data) as proof:
+        body = EmailChangeSerializer.read(request)
+        new_email, user_id = body["new_email"], get_viewer(request).pk
+        with take_proof(request, body) as proof:
             check_proof_of(user_id=user_id, proof=proof)
         check_mail_limit(request, "change", recipient=new_email)
         ask_for_new_email(user_id=user_id, new_email=new_email)
@@ -89,13 +86,12 @@ class EmailConfirmationView(OpenView):
     @schema.CONFIRM_EMAIL
     def post(self, request: Request) -> Response:
         """Verify the email that the token was sent to; of a registration, make the account."""
-        body = ConfirmationSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = ConfirmationSerializer.read(request)
         check_limit(request, "confirm")
-        token = body.validated_data["token"]
+        token = body["token"]
         if is_registration_token(token):
             with slow_work():
-                finish_registration(token=token, password=body.validated_data.get("password"))
+                finish_registration(token=token, password=body.get("password"))
         else:
             confirm_email(token=token)
         return _answer(schema.CONFIRMED, status.HTTP_200_OK)

@@ -52,17 +52,16 @@ class RegisterView(OpenView):
     @schema.REGISTER
     def post(self, request: Request) -> Response:
         """Make an account and log in; or only ask, see Note [Registration by mail]."""
-        body = RegistrationSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = RegistrationSerializer.read(request)
         with slow_work():
             check_limit(request, "register")
             if settings.AUTH_REGISTRATION_BY_MAIL:
-                check_mail_limit(request, "register", recipient=body.validated_data["email"])
-                ask_to_register(**body.validated_data)
+                check_mail_limit(request, "register", recipient=body["email"])
+                ask_to_register(**body)
                 return Response(
                     {"detail": schema.ASKED_TO_REGISTER}, status=status.HTTP_202_ACCEPTED
                 )
-            user, tokens = register_user(device=get_device(request), **body.validated_data)
+            user, tokens = register_user(device=get_device(request), **body)
         return Response(describe_login(user, tokens), status=status.HTTP_201_CREATED)
 
 
@@ -72,11 +71,10 @@ class LoginView(OpenView):
     @schema.LOGIN
     def post(self, request: Request) -> Response:
         """Exchange email and password for tokens."""
-        body = CredentialsSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = CredentialsSerializer.read(request)
         with slow_work():
-            check_limit(request, "login", account=body.validated_data["email"])
-            user, tokens = log_in(request=request._request, **body.validated_data)
+            check_limit(request, "login", account=body["email"])
+            user, tokens = log_in(request=request._request, **body)
         return Response(describe_login(user, tokens))
 
 
@@ -86,9 +84,8 @@ class RefreshView(OpenView):
     @schema.REFRESH
     def post(self, request: Request) -> Response:
         """Exchange a refresh token, once, for a new pair."""
-        body = RefreshTokenSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        return _refresh(request, **body.validated_data)
+        body = RefreshTokenSerializer.read(request)
+        return _refresh(request, **body)
 
 
 class CookieRefreshView(OpenView):
@@ -119,9 +116,8 @@ class LogoutView(OpenView):
     @schema.LOGOUT
     def post(self, request: Request) -> Response:
         """End the session of this refresh token, and its access tokens."""
-        body = RefreshTokenSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        log_out(**body.validated_data)
+        body = RefreshTokenSerializer.read(request)
+        log_out(**body)
         return Response({"detail": schema.LOGGED_OUT})
 
 
