@@ -20,7 +20,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts.mail.notices import EMAIL_CHANGED, PHONE_CHANGED, notify
 from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
@@ -30,6 +29,7 @@ from accounts.services.administration import (
     revoke_tokens,
     set_password,
 )
+from accounts.services.announcements import announce
 from usercache.management.inspection import inspect_user
 
 PRIVILEGES = ("is_admin", "is_superuser", "groups", "user_permissions")
@@ -203,11 +203,9 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         """Save what was edited; the services change whether a user is active."""
         if change and "email" in form.changed_data:
             obj.is_email_verified = False
-            notify(form.initial["email"], EMAIL_CHANGED)
-            record(Event.EMAIL_CHANGED, user_id=obj.pk)
+            announce(Event.EMAIL_CHANGED, obj, email=form.initial["email"])
         if change and "phone" in form.changed_data:
-            notify(form.initial["email"], PHONE_CHANGED)
-            record(Event.PHONE_CHANGED, user_id=obj.pk)
+            announce(Event.PHONE_CHANGED, obj, email=form.initial["email"])
         if change and (privileges := [name for name in PRIVILEGES if name in form.changed_data]):
             granted = [f"{name}: {_format_grant(form.cleaned_data[name])}" for name in privileges]
             record(Event.PRIVILEGES_CHANGED, user_id=obj.pk, about="; ".join(granted))

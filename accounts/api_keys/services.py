@@ -15,11 +15,10 @@ from accounts.api_keys.keys import hash_key, make_key, read_id
 from accounts.api_keys.known import KNOWN, REREAD_SECONDS, Key, KnownKey
 from accounts.api_keys.models import ApiKey
 from accounts.limits.background import BackgroundTasks
-from accounts.mail.notices import KEY_CREATED, KEY_REVOKED, notify
 from accounts.models import User
 from accounts.security_log.models import Event
-from accounts.security_log.recording import record
-from accounts.services.account import load_active_user
+from accounts.services.active_users import load_active_user
+from accounts.services.announcements import announce
 from accounts.services.proof import Proof, check_proof
 
 MAX_KEYS: Final = 20
@@ -60,8 +59,7 @@ def create_key(
             expires_at=now + timedelta(days=expires_in_days),
         )
         _name_live(user)
-        record(Event.KEY_CREATED, user_id=user_id, about=new.id)
-        notify(user.email, KEY_CREATED)
+        announce(Event.KEY_CREATED, user, about=new.id)
     return row, new.text
 
 
@@ -84,8 +82,7 @@ def revoke_key(*, user_id: int, key_id: str) -> bool:
         if user is None or not deleted:
             return False
         _name_live(user)
-        record(Event.KEY_REVOKED, user_id=user_id, about=key_id)
-        notify(user.email, KEY_REVOKED)
+        announce(Event.KEY_REVOKED, user, about=key_id)
         return True
 
 

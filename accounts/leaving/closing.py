@@ -16,7 +16,7 @@ from accounts.mail.tokens import ReopenTokens, make_reopen_token, read_token, re
 from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services.account import load_active_user
+from accounts.services.active_users import load_active_user
 from accounts.services.administration import activate_user, deactivate_user
 from accounts.services.proof import Proof, check_proof
 from accounts.services.recovery import verify_email_of

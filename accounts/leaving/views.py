@@ -1,7 +1,5 @@
 """`/auth/export`, `/auth/account` and the way back."""
 
-from typing import Any
-
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,8 +18,7 @@ from accounts.limits.rates import check_limit, check_mail_limit
 from accounts.schema.recovery import ASKED
 from accounts.serializers.requests import EmailSerializer, MailTokenSerializer, ProofSerializer
 from accounts.services.proof import check_proof_of, take_proof
-from accounts.tokens.claims import SESSION_CLAIM
-from accounts.tokens.viewer import get_viewer
+from accounts.tokens.viewer import get_session_id, get_viewer
 from accounts.views.sessions import OpenView
 
 
@@ -32,12 +29,11 @@ class ExportView(APIView):
     def post(self, request: Request) -> Response:
         """Return all that is kept of one's account."""
         body = ProofSerializer.read(request)
-        claims: Any = request.auth
         user_id = get_viewer(request).pk
         with take_proof(request, body) as proof:
             check_proof_of(user_id=user_id, proof=proof)
             check_limit(request, "export", account=user_id)
-            context = {"current": claims.get(SESSION_CLAIM)}
+            context = {"current": get_session_id(request)}
             answer = ExportSerializer(export_account(user_id=user_id), context=context).data
         return Response(answer)
 
@@ -61,8 +57,7 @@ class ReopenRequestView(OpenView):
     @schema.ASK_FOR_REOPENING
     def post(self, request: Request) -> Response:
         """Mail a token that opens a closed account; the answer is the same for every email."""
-        body = EmailSerializer.read(request)
-        email = body["email"]
+        email = EmailSerializer.read(request)["email"]
         check_mail_limit(request, "reopen", recipient=email)
         ask_for_reopening(email=email)
         return Response({"detail": ASKED}, status=status.HTTP_202_ACCEPTED)

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from accounts.clients.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import AccountGone
-from accounts.mail.notices import IDENTITY_LINKED, IDENTITY_UNLINKED, UNLINK, notify
 from accounts.models import User
 from accounts.openid_connect.documents import DOCUMENTS
 from accounts.openid_connect.errors import (
@@ -33,7 +32,9 @@ from accounts.openid_connect.protocol import make_authorization_url, redeem_code
 from accounts.openid_connect.providers import Provider, find_provider, list_providers
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services.account import admit_after_steps, load_active_user
+from accounts.services.account import admit_after_steps
+from accounts.services.active_users import load_active_user
+from accounts.services.announcements import announce
 from accounts.services.identifiers import save_with_free_identifiers
 from accounts.services.proof import Proof, check_proof
 from accounts.tokens.claims import TokenPair
@@ -115,7 +116,7 @@ def complete_link(*, user_id: int, flow: str, state: str, code: str) -> Identity
                 identity = _add(user, provider, claims)
         except IntegrityError as error:
             raise IdentityTaken from error
-        notify(user.email, IDENTITY_LINKED, UNLINK)
+        announce(Event.IDENTITY_LINKED, user, about=provider.issuer)
         return identity
 
 
@@ -164,8 +165,7 @@ def remove(identity: Identity) -> None:
     """Remove an identity, whatever is left, and tell its user."""
     with transaction.atomic():
         identity.delete()
-        record(Event.IDENTITY_UNLINKED, user_id=identity.user_id, about=identity.issuer)
-        notify(identity.user.email, IDENTITY_UNLINKED)
+        announce(Event.IDENTITY_UNLINKED, identity.user, about=identity.issuer)
 
 
 def has_identity(user: User, *, besides: Identity | None = None) -> bool:
@@ -217,6 +217,7 @@ def _register(
             save_with_free_identifiers(user)
             with transaction.atomic():
                 _add(user, provider, claims)
+                record(Event.IDENTITY_LINKED, user_id=user.pk, about=provider.issuer)
         except (ValidationError, IntegrityError) as error:
             raise AccountExists from error
         record(Event.ACCOUNT_CREATED, user_id=user.pk, about=provider.name)
@@ -224,8 +225,6 @@ def _register(
 
 
 def _add(user: User, provider: Provider, claims: Claims) -> Identity:
-    identity = Identity.objects.create(
+    return Identity.objects.create(
         user=user, issuer=provider.issuer, subject=claims.subject, created_at=timezone.now()
     )
-    record(Event.IDENTITY_LINKED, user_id=user.pk, about=provider.issuer)
-    return identity

@@ -12,12 +12,11 @@ from typing import Final
 import pyotp
 from django.db.models.functions import Now
 
-from accounts.mail.notices import RECOVERY_CODE_USED, notify
 from accounts.models import User
 from accounts.second_factor.encryption import UndecipherableError, decrypt
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.security_log.models import Event
-from accounts.security_log.recording import record
+from accounts.services.announcements import announce
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +119,7 @@ def _use_recovery_code(user: User, code: str) -> bool:
     )
     is_good = unused.update(used_at=Now()) == 1
     if is_good:
-        record(Event.CODE_USED, user_id=user.pk)
-        notify(user.email, RECOVERY_CODE_USED)
+        announce(Event.CODE_USED, user)
     return is_good
 
 

@@ -16,14 +16,6 @@ from fido2.webauthn import AuthenticationResponse, RegistrationResponse
 
 from accounts.clients.devices import UNKNOWN_DEVICE, Device
 from accounts.errors import AccountGone, SecondFactorRequired, SecondFactorSetUpRequired
-from accounts.mail.notices import (
-    PASSKEY_ADDED,
-    PASSKEY_REMOVED,
-    RECOVERY_CODES_REPLACED,
-    SECOND_FACTOR_OFF,
-    SECOND_FACTOR_ON,
-    notify,
-)
 from accounts.models import User
 from accounts.second_factor.challenges import (
     Challenge,
@@ -56,7 +48,9 @@ from accounts.second_factor.passkeys import (
 )
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
-from accounts.services.account import admit, load_active_user
+from accounts.services.account import admit
+from accounts.services.active_users import load_active_user
+from accounts.services.announcements import announce
 from accounts.services.proof import Proof, check_proof
 from accounts.tokens.claims import TokenPair
 
@@ -250,8 +244,7 @@ def add_passkey(
         is_one_too_many = Passkey.objects.filter(user=user).count() >= MAX_PASSKEYS
         if is_one_too_many or not _save_new(passkey):
             raise _refuse_credential()
-        record(Event.PASSKEY_ADDED, user_id=user_id)
-        notify(user.email, PASSKEY_ADDED)
+        announce(Event.PASSKEY_ADDED, user)
         return passkey
 
 
@@ -265,8 +258,7 @@ def remove_passkey(*, user_id: int, passkey_id: int, proof: Proof) -> bool:
         check_proof(user, proof)
         deleted, _ = Passkey.objects.filter(user=user, pk=passkey_id).delete()
         if deleted:
-            record(Event.PASSKEY_REMOVED, user_id=user_id)
-            notify(user.email, PASSKEY_REMOVED)
+            announce(Event.PASSKEY_REMOVED, user)
         return bool(deleted)
 
 
@@ -277,8 +269,7 @@ def renew_recovery_codes(*, user_id: int, proof: Proof) -> list[str]:
     """
     with transaction.atomic():
         user = _load_proven(user_id, proof)
-        record(Event.CODES_REPLACED, user_id=user_id)
-        notify(user.email, RECOVERY_CODES_REPLACED)
+        announce(Event.CODES_REPLACED, user)
         return replace_recovery_codes(user)
 
 
@@ -345,8 +336,7 @@ def _confirm(user: User, app: AuthenticatorApp | None, code: str) -> list[str] |
         raise FactorIsOff
     if not confirm_app(pending, code):
         return None
-    record(Event.FACTOR_ON, user_id=user.pk)
-    notify(user.email, SECOND_FACTOR_ON)
+    announce(Event.FACTOR_ON, user)
     return replace_recovery_codes(user)
 
 
@@ -354,8 +344,7 @@ def _remove(user: User) -> None:
     AuthenticatorApp.objects.filter(user=user).delete()
     Passkey.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
-    record(Event.FACTOR_OFF, user_id=user.pk)
-    notify(user.email, SECOND_FACTOR_OFF)
+    announce(Event.FACTOR_OFF, user)
 
 
 def _load_challenged(challenge: Challenge) -> tuple[User, AuthenticatorApp | None]:

@@ -157,7 +157,7 @@ class SessionSerializer(serializers.ModelSerializer[LoginSession]):
 
     def get_is_current(self, session: LoginSession) -> bool:
         """Return whether the caller's token is of this session."""
-        return bool(str(session.pk) == self.context["current"])
+        return bool(session.pk == self.context["current"])
 
 
 class SessionListSerializer(serializers.Serializer[Any]):

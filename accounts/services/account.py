@@ -15,15 +15,16 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.clients.devices import UNKNOWN_DEVICE, Device, get_device
-from accounts.errors import AccountGone, InvalidCredentials
+from accounts.errors import InvalidCredentials
 from accounts.hooks import LOGIN_STEPS
-from accounts.mail.notices import PHONE_CHANGED, notify
 from accounts.models import User
 from accounts.pictures.avatars import store_avatar
 from accounts.pictures.discarded import discard_picture
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
+from accounts.services.active_users import load_active_user
 from accounts.services.administration import set_password
+from accounts.services.announcements import announce
 from accounts.services.identifiers import (
     check_identifiers_free,
     check_username_allowed,
@@ -121,8 +122,7 @@ def update_profile(
         changed = [name for name, value in changes.items() if getattr(user, name) != value]
         if "phone" in changed:
             check_proof(user, proof)
-            record(Event.PHONE_CHANGED, user_id=user_id)
-            notify(user.email, PHONE_CHANGED)
+            announce(Event.PHONE_CHANGED, user)
         for name in changed:
             setattr(user, name, changes[name])
         if "username" in changed:
@@ -165,14 +165,3 @@ def change_password(
         check_proof(user, proof, field="current_password")
         user = set_password(user_id=user_id, new_password=new_password)
         return start_session(user=user, device=device)
-
-
-def load_active_user(user_id: int) -> User:
-    """Return the row, locked until the end of the transaction.
-
-    Raises: AccountGone.
-    """
-    user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
-    if user is None:
-        raise AccountGone
-    return user

@@ -25,11 +25,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 from rest_framework.request import Request
 
-from accounts.errors import AccountGone, RecentLoginRequired
+from accounts.errors import RecentLoginRequired
 from accounts.hooks import CODE_CHECKS
 from accounts.limits.rates import check_limit, make_code_counter
 from accounts.limits.workload import slow_work
 from accounts.models import LoginSession, User
+from accounts.services.active_users import load_active_user
 from accounts.tokens.viewer import get_session_id, get_viewer
 
 
@@ -70,10 +71,7 @@ def check_proof_of(*, user_id: int, proof: Proof) -> None:
     Raises: what `check_proof()` does; AccountGone.
     """
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
-        if user is None:
-            raise AccountGone
-        check_proof(user, proof)
+        check_proof(load_active_user(user_id), proof)
 
 
 def check_proof(user: User, proof: Proof, *, field: str = "password") -> None:

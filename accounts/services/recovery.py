@@ -11,7 +11,6 @@ from django.db import transaction
 
 from accounts.hooks import OTHER_LOGINS
 from accounts.mail import mailer
-from accounts.mail.notices import EMAIL_CHANGED, notify
 from accounts.mail.tokens import (
     EmailTokens,
     MailToken,
@@ -25,6 +24,7 @@ from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.administration import set_password
+from accounts.services.announcements import announce
 from accounts.services.identifiers import save_with_free_identifiers
 
 
@@ -83,8 +83,7 @@ def confirm_email(*, token: str) -> None:
         except ValidationError as error:
             raise refuse_token() from error
         if former != user.email:
-            record(Event.EMAIL_CHANGED, user_id=user.pk)
-            notify(former, EMAIL_CHANGED)
+            announce(Event.EMAIL_CHANGED, user, email=former)
         else:
             record(Event.EMAIL_VERIFIED, user_id=user.pk)
 

@@ -38,8 +38,7 @@ class ProfileView(KeyedView):
     @schema.UPDATE_PROFILE
     def put(self, request: Request) -> Response:
         """Change the fields that are given."""
-        body = ProfileChangesSerializer.read(request)
-        user = _update(request, body)
+        user = _update(request, ProfileChangesSerializer.read(request))
         return Response(UserSerializer.describe(user))
 
     @schema.PATCH_PROFILE

@@ -33,8 +33,7 @@ class ResetRequestView(OpenView):
     @schema.ASK_FOR_RESET
     def post(self, request: Request) -> Response:
         """Mail a token for a new password; the answer is the same for every email."""
-        body = EmailSerializer.read(request)
-        email = body["email"]
+        email = EmailSerializer.read(request)["email"]
         check_mail_limit(request, "reset", recipient=email)
         ask_for_reset(email=email)
         return _answer(schema.ASKED, status.HTTP_202_ACCEPTED)

@@ -32,9 +32,9 @@ from accounts.serializers.responses import (
 from accounts.services.account import log_in, register_user
 from accounts.services.administration import revoke_tokens
 from accounts.services.sessions import end_session, list_sessions, log_out, refresh_session
-from accounts.tokens.claims import SESSION_CLAIM, TokenPair, read_refresh_token
+from accounts.tokens.claims import TokenPair, read_refresh_token
 from accounts.tokens.refresh_cookies import delete_cookie, read_cookie
-from accounts.tokens.viewer import get_viewer
+from accounts.tokens.viewer import get_session_id, get_viewer
 from accounts.views.tokens import TokenView
 
 
@@ -127,9 +127,8 @@ class SessionsView(APIView):
     @schema.LIST_SESSIONS
     def get(self, request: Request) -> Response:
         """Return one's own sessions, the last used first."""
-        claims: Any = request.auth
         sessions = list_sessions(user_id=get_viewer(request).pk)
-        context = {"current": claims.get(SESSION_CLAIM)}
+        context = {"current": get_session_id(request)}
         return Response(SessionListSerializer({"results": sessions}, context=context).data)
 
     @schema.END_SESSIONS

@@ -20,14 +20,15 @@ from accounts.api_keys.models import ApiKey
 from accounts.api_keys.services import MAX_KEYS, create_key, revoke_key
 from accounts.errors import AccountGone
 from accounts.leaving.closing import close_account
-from accounts.mail.notices import KEY_CREATED, KEY_REVOKED
 from accounts.models import User
+from accounts.security_log.models import Event
 from accounts.services.administration import (
     activate_user,
     deactivate_user,
     revoke_tokens,
     set_password,
 )
+from accounts.services.announcements import NOTICES
 from tests.accounts.api_keys.program import Program, ask, make_program
 from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of
 from tests.concurrency import run_together
@@ -79,8 +80,8 @@ def test_maker_is_told_by_mail(alice: User) -> None:
     program = make_program(alice)
     assert revoke_key(user_id=alice.pk, key_id=program.key_id)
     assert [(one.to, one.subject) for one in mail.outbox] == [
-        ([alice.email], KEY_CREATED),
-        ([alice.email], KEY_REVOKED),
+        ([alice.email], NOTICES[Event.KEY_CREATED]),
+        ([alice.email], NOTICES[Event.KEY_REVOKED]),
     ]
     assert not [one for one in mail.outbox if program.key_id in one.body]
 
