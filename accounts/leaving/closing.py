@@ -115,7 +115,7 @@ def _erase(user: User) -> None:
 def _mail_reopening(email: str) -> None:
     user = User.objects.filter(_can_be_opened(), email=email).first()
     if user is not None:
-        mailer.send_reopening(user.email, make_reopen_token(user))
+        mailer.send_token(mailer.REOPEN, user.email, make_reopen_token(user))
 
 
 def _is_over() -> Q:

@@ -7,7 +7,7 @@ recipient, and not tried again: the user asks for another. While a hundred tasks
 dropped.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -16,28 +16,41 @@ from accounts.limits.background import BackgroundTasks
 
 TOKEN: Final = "{token}"  # noqa: S105  # a placeholder
 
-RESET_SUBJECT: Final = "Choose a new password"
-RESET: Final = """Somebody, probably you, wants to choose a new password for {email}.
 
-{link}
+class TokenMessage(NamedTuple):
+    """A message with a link that holds a token."""
 
-This works once, within {minutes} minutes. If it wasn't you, ignore this message.
-"""
-CONFIRM_SUBJECT: Final = "Confirm your email address"
-CONFIRM: Final = """Confirm that {email} is your address:
+    subject: str
+    request: str
+    """What somebody wants, and what the link is for."""
+    url: str
+    """The setting with the link's page; without one, the token stands by itself."""
 
-{link}
 
-This works once, within {minutes} minutes. If it wasn't you, ignore this message.
-"""
-REGISTER_SUBJECT: Final = "Confirm your new account"
-REGISTER: Final = """Somebody, probably you, wants an account with {email}.
-To make it, confirm that this is your address, with the password you chose:
-
-{link}
-
-This works once, within {minutes} minutes. If it wasn't you, ignore this message.
-"""
+RESET: Final = TokenMessage(
+    "Choose a new password",
+    "Somebody, probably you, wants to choose a new password for {email}.",
+    "AUTH_RESET_PASSWORD_URL",
+)
+CONFIRM: Final = TokenMessage(
+    "Confirm your email address",
+    "Confirm that {email} is your address:",
+    "AUTH_CONFIRM_EMAIL_URL",
+)
+REGISTER: Final = TokenMessage(
+    "Confirm your new account",
+    """Somebody, probably you, wants an account with {email}.
+To make it, confirm that this is your address, with the password you chose:""",
+    "AUTH_CONFIRM_EMAIL_URL",
+)
+REOPEN: Final = TokenMessage(
+    "Open your account again",
+    "Somebody, probably you, wants to open the closed account of {email} again.",
+    "AUTH_REOPEN_ACCOUNT_URL",
+)
+ONCE: Final = (
+    """This works once, within {minutes} minutes. If it wasn't you, ignore this message."""
+)
 EXISTS_SUBJECT: Final = "You have an account already"
 EXISTS: Final = """Somebody, probably you, wanted to make an account with {email}, which has one.
 
@@ -45,32 +58,19 @@ Log in with it. If you don't know your password any more, ask for a new one
 there; if you have closed the account, for opening it again. If it wasn't you,
 ignore this message: nothing was changed.
 """
-REOPEN_SUBJECT: Final = "Open your account again"
-REOPEN: Final = """Somebody, probably you, wants to open the closed account of {email} again.
-
-{link}
-
-This works once, within {minutes} minutes. If it wasn't you, ignore this message.
-"""
 NEW_PASSWORD: Final = """If it wasn't you, choose a new password at once, which ends every session
 and API key."""  # noqa: S105  # advice
 
 MAILER: Final = BackgroundTasks("mailer", "A message can't be sent")
 
 
-def send_reset(email: str, token: str) -> None:
-    """Send the token that lets its owner choose a new password."""
-    _send(RESET_SUBJECT, RESET, email, _make_link(settings.AUTH_RESET_PASSWORD_URL, token))
-
-
-def send_confirmation(email: str, token: str) -> None:
-    """Send the token that shows that its owner reads the mail of this address."""
-    _send(CONFIRM_SUBJECT, CONFIRM, email, _make_link(settings.AUTH_CONFIRM_EMAIL_URL, token))
-
-
-def send_registration(email: str, token: str) -> None:
-    """Send the token that makes the account with this address."""
-    _send(REGISTER_SUBJECT, REGISTER, email, _make_link(settings.AUTH_CONFIRM_EMAIL_URL, token))
+def send_token(message: TokenMessage, email: str, token: str) -> None:
+    """Send a token to the address whose owner may use it."""
+    url: str = getattr(settings, message.url)
+    link = url.replace(TOKEN, token) if url else token
+    once = ONCE.format(minutes=settings.PASSWORD_RESET_TIMEOUT // 60)
+    text = f"{message.request.format(email=email)}\n\n{link}\n\n{once}\n"
+    send_mail(message.subject, text, None, [email])
 
 
 def send_account_exists(email: str) -> None:
@@ -78,20 +78,6 @@ def send_account_exists(email: str) -> None:
     send_mail(EXISTS_SUBJECT, EXISTS.format(email=email), None, [email])
 
 
-def send_reopening(email: str, token: str) -> None:
-    """Send the token that lets its owner open their closed account again."""
-    _send(REOPEN_SUBJECT, REOPEN, email, _make_link(settings.AUTH_REOPEN_ACCOUNT_URL, token))
-
-
 def send_notice(email: str, what: str, advice: str = NEW_PASSWORD) -> None:
     """Tell the user what was changed, and what to do about it."""
     send_mail(what, f"{what}\n\n{advice}\n", None, [email])
-
-
-def _make_link(url: str, token: str) -> str:
-    return url.replace(TOKEN, token) if url else token
-
-
-def _send(subject: str, text: str, email: str, link: str) -> None:
-    minutes = settings.PASSWORD_RESET_TIMEOUT // 60
-    send_mail(subject, text.format(email=email, link=link, minutes=minutes), None, [email])

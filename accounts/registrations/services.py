@@ -111,4 +111,4 @@ def _mail(email: str, token: str) -> None:
         PendingRegistration.objects.filter(token_hash=hash_token_id(token)).delete()
         mailer.send_account_exists(email)
     else:
-        mailer.send_registration(email, token)
+        mailer.send_token(mailer.REGISTER, email, token)

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.models import User
-from accounts.passwords.normal_form import PASSWORD_MAX_LENGTH
+from accounts.passwords.normal_form import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
 from accounts.serializers.strict import ModelText, QuerySerializer, StrictSerializer
 
 REFRESH_TOKEN_MAX_LENGTH = 2048
@@ -35,6 +35,14 @@ class PasswordField(serializers.CharField):
         super().__init__(
             trim_whitespace=False, write_only=True, max_length=PASSWORD_MAX_LENGTH, **kwargs
         )
+
+
+class NewPasswordField(PasswordField):
+    """A password that somebody chooses; the validators decide whether it is taken."""
+
+    def __init__(self) -> None:
+        """Say what every choice must have."""
+        super().__init__(help_text=f"At least {PASSWORD_MIN_LENGTH} characters.")
 
 
 class ProofField(PasswordField):
@@ -67,7 +75,7 @@ class RegistrationSerializer(StrictSerializer):
     """The body of `POST /auth/register`."""
 
     email = ModelText("email", help_text="Kept in lower case.")
-    password = PasswordField(help_text="At least 8 characters.")
+    password = NewPasswordField()
     first_name = ModelText("first_name")
     last_name = ModelText("last_name")
     username = ModelText("username", required=False, help_text=USERNAME_HELP)
@@ -117,7 +125,7 @@ class ConfirmationSerializer(MailTokenSerializer):
 class PasswordResetSerializer(MailTokenSerializer):
     """The body of `POST /auth/reset-password/confirm`."""
 
-    new_password = PasswordField(help_text="At least 8 characters.")
+    new_password = NewPasswordField()
 
 
 class ProofSerializer(StrictSerializer):
@@ -166,7 +174,7 @@ class PasswordChangeSerializer(StrictSerializer):
     """The body of `POST /auth/change-password`."""
 
     current_password = ProofField()
-    new_password = PasswordField(help_text="At least 8 characters.")
+    new_password = NewPasswordField()
     code = FactorCodeField()
 
     def validate_new_password(self, value: str) -> str:

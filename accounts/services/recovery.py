@@ -99,7 +99,7 @@ def verify_email_of(user: User) -> None:
 def _mail_reset(email: str) -> None:
     user = User.objects.filter(email=email, is_active=True).first()
     if user is not None and _may_log_in(user):
-        mailer.send_reset(user.email, make_reset_token(user))
+        mailer.send_token(mailer.RESET, user.email, make_reset_token(user))
 
 
 def _may_log_in(user: User) -> bool:
@@ -112,7 +112,7 @@ def _mail_confirmation(user_id: int, new_email: str | None = None) -> None:
         return
     email = new_email or user.email
     if email == user.email or not User.objects.filter(email=email).exists():
-        mailer.send_confirmation(email, make_email_token(user, email))
+        mailer.send_token(mailer.CONFIRM, email, make_email_token(user, email))
 
 
 def _load(parts: MailToken) -> User:
