@@ -328,6 +328,8 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(seconds=AUTH_SESSION_IDLE_SECONDS),
     # A token is made by one server's clock and read by another's.
     "LEEWAY": read_float("AUTH_CLOCK_LEEWAY_SECONDS", 10.0),
+    # What tokens are for, where the same key signs for other services as well.
+    "AUDIENCE": env.str("AUTH_TOKEN_AUDIENCE", "") or None,
     "USER_ID_CLAIM": "user_id",
     "AUTH_TOKEN_CLASSES": ("accounts.tokens.claims.AccessToken",),
     # It would need the password hash in the cache; token_version does the same without.
@@ -382,6 +384,9 @@ SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready|cache)$", r"^metrics$"]
 SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 0 if DEBUG else HSTS_SECONDS, low=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+if not DEBUG:
+    # Browsers take such a cookie from this host alone, by HTTPS: no sibling host can plant one.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])

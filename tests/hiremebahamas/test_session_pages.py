@@ -112,3 +112,14 @@ def test_a_handler_that_is_no_django_s_is_refused() -> None:
     """At start-up, rather than skip the wrong things."""
     with pytest.raises(AttributeError):
         session_pages_middleware(lambda _: HttpResponse())
+
+
+@pytest.mark.django_db
+def test_cookies_of_the_admin_site_are_this_host_s(dora: User) -> None:
+    """A page on a sibling host can plant none: browsers take `__Host-` by HTTPS, from the host."""
+    client = Client()
+    client.get("/admin/login/", secure=True)
+    client.post("/admin/login/", {"username": dora.email, "password": PASSWORD}, secure=True)
+    assert set(client.cookies) == {"__Host-sessionid", "__Host-csrftoken"}
+    for cookie in client.cookies.values():
+        assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")

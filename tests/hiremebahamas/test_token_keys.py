@@ -15,7 +15,7 @@ def test_process_with_bad_keys_does_not_start() -> None:
 
 
 def test_keys_come_from_the_environment() -> None:
-    """In PEM on one line, beside secrets; production's checks have nothing to say."""
+    """In PEM on one line, beside secrets, and the audience; production's checks say nothing."""
     listed = f"{public_text_of('rsa')},{text_of('secret')} {public_text_of('p256')}"
     keys = {"JWT_SIGNING_KEY": text_of("ed25519"), "JWT_VERIFYING_KEYS": listed}
     lines = {name: text.replace("\n", "\\n") for name, text in keys.items()}
@@ -23,11 +23,12 @@ def test_keys_come_from_the_environment() -> None:
         "import django; django.setup(); from rest_framework_simplejwt import state; "
         "from django.core.management import call_command as call; "
         "call('check', deploy=True, fail_level='WARNING'); "
-        "print(state.token_backend.algorithm, len(state.token_backend.key_ids))"
+        "ring = state.token_backend; print(ring.algorithm, len(ring.key_ids), ring.audience)"
     )
-    answer = run("-c", show, **(PRODUCTION | lines))
+    audience = {"AUTH_TOKEN_AUDIENCE": "accounts"}
+    answer = run("-c", show, **(PRODUCTION | lines | audience))
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.splitlines()[-1] == "EdDSA 4"
+    assert answer.stdout.splitlines()[-1] == "EdDSA 4 accounts"
 
 
 def test_development_secret_is_refused_in_production() -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.settings import api_settings
 
 from accounts.errors import InvalidRefreshToken
 from accounts.token_keys.keys import read_key
@@ -166,3 +168,18 @@ def test_genuine_token_with_the_same_claims(ring: KeyRing, kind: str) -> None:
     headers = {"kid": ids_of(ring)[kind]}
     token = jwt.encode(good.payload, text_of(kind), ALGORITHMS[kind], headers)
     assert read_refresh_token(token).user_id == 7
+
+
+def test_token_for_another_service(use_keys: UseKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is for nobody in particular, or for others, is refused, though the key is ours."""
+    tokens = []
+    for audience in (None, "jobs", "accounts"):
+        monkeypatch.setattr(api_settings, "AUDIENCE", audience)
+        use_keys(text_of("secret"))
+        tokens.append(AccessToken.mint(user_id=7, token_version=1, session_id=uuid.uuid4()))
+    authentication = CachedJWTAuthentication()
+    *refused, good = (token.encode() for token in tokens)
+    assert authentication.get_validated_token(good)["aud"] == "accounts"
+    for token in refused:
+        with pytest.raises(InvalidToken):
+            authentication.get_validated_token(token)
