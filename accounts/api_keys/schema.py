@@ -9,6 +9,7 @@ from accounts.api_keys.serializers import (
     KeyRequestSerializer,
     NewKeySerializer,
 )
+from accounts.schema.examples import CREATED_AT, PASSWORD
 from accounts.schema.operations import (
     Answer,
     Body,
@@ -17,7 +18,6 @@ from accounts.schema.operations import (
     operation,
     path_parameter,
 )
-from accounts.schema.people import CREATED_AT, PASSWORD
 from accounts.schema.refusals import (
     NO_SUCH_KEY,
     PROVEN,

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from accounts.hooks import EXPORT_SECTIONS
 from accounts.leaving.serializers import AccountClosingSerializer, ExportSerializer
+from accounts.schema.examples import MAIL_TOKEN, PASSWORD, SESSION, USER
 from accounts.schema.operations import Answer, Body, no_content, open_operation, operation, sentence
-from accounts.schema.people import MAIL_TOKEN, PASSWORD, SESSION, USER
 from accounts.schema.recovery import BY_EMAIL, INVALID_TOKEN, MAILED
 from accounts.schema.refusals import (
     PROVEN,

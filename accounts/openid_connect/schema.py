@@ -32,6 +32,7 @@ from accounts.openid_connect.serializers import (
     LoginCompletionSerializer,
     ProviderListSerializer,
 )
+from accounts.schema.examples import CHALLENGE, CREATED_AT, PASSWORD
 from accounts.schema.operations import (
     Answer,
     Body,
@@ -41,7 +42,6 @@ from accounts.schema.operations import (
     operation,
     path_parameter,
 )
-from accounts.schema.people import CHALLENGE, CREATED_AT, PASSWORD
 from accounts.schema.refusals import (
     PROVEN,
     TOO_MANY_ATTEMPTS,

@@ -5,13 +5,13 @@ from typing import Final
 from drf_spectacular.utils import OpenApiExample
 
 from accounts.schema.components import ProfileSerializer
+from accounts.schema.examples import CONTACT_PROFILE, PUBLIC_PROFILE
 from accounts.schema.operations import (
     Answer,
     Parameters,
     keyed_operation,
     path_parameter,
 )
-from accounts.schema.people import CONTACT_PROFILE, PUBLIC_PROFILE
 from accounts.schema.refusals import NO_SUCH_USER, NOT_FOR_EVERYBODY, SLOW
 from accounts.serializers.requests import DirectoryQuerySerializer, LookupQuerySerializer
 from accounts.serializers.responses import ProfilePageSerializer

@@ -3,8 +3,8 @@
 from typing import Final
 
 from accounts.errors import OutOfScope, RecentLoginRequired
+from accounts.schema.examples import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.operations import FORM, Answer, Body, keyed_operation, operation
-from accounts.schema.people import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
     NOT_STORED,
     OUT_OF_SCOPE,

@@ -3,8 +3,8 @@
 from typing import Final
 
 from accounts.mail.tokens import INVALID
+from accounts.schema.examples import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from accounts.schema.operations import Body, open_operation, operation, sentence
-from accounts.schema.people import EMAIL, MAIL_TOKEN, NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from accounts.schema.refusals import (
     PROVEN,
     SLOW,

@@ -32,7 +32,7 @@ from accounts.errors import (
     TooManyAttempts,
 )
 from accounts.schema.components import BAD_REQUEST
-from accounts.schema.people import CHALLENGE
+from accounts.schema.examples import CHALLENGE
 from accounts.serializers.responses import ErrorSerializer, UnfinishedLoginSerializer
 
 Responses = dict[int, OpenApiResponse]

@@ -4,6 +4,15 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from accounts.schema.examples import (
+    EMAIL,
+    NEW_USER,
+    PASSWORD,
+    REFRESH_TOKEN,
+    SESSION,
+    TOKENS,
+    USER,
+)
 from accounts.schema.operations import (
     COOKIE_HEADER,
     Answer,
@@ -15,15 +24,6 @@ from accounts.schema.operations import (
     operation,
     path_parameter,
     sentence,
-)
-from accounts.schema.people import (
-    EMAIL,
-    NEW_USER,
-    PASSWORD,
-    REFRESH_TOKEN,
-    SESSION,
-    TOKENS,
-    USER,
 )
 from accounts.schema.refusals import (
     BAD_REFRESH_TOKEN,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from accounts.schema.examples import CHALLENGE, CREATED_AT, EMAIL, PASSWORD, TOKENS, USER
 from accounts.schema.operations import (
     Answer,
     Body,
@@ -11,7 +12,6 @@ from accounts.schema.operations import (
     operation,
     path_parameter,
 )
-from accounts.schema.people import CHALLENGE, CREATED_AT, EMAIL, PASSWORD, TOKENS, USER
 from accounts.schema.refusals import (
     PROVEN,
     TOO_MANY_ATTEMPTS,

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from accounts.schema.examples import CREATED_AT, SESSION
 from accounts.schema.operations import Answer, Parameters, operation
-from accounts.schema.people import CREATED_AT, SESSION
 from accounts.security_log.serializers import EventPageSerializer, EventQuerySerializer
 
 EVENT: Final[dict[str, Any]] = {

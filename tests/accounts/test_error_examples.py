@@ -19,7 +19,7 @@ from accounts.errors import Busy, StorageFull, StorageUnavailable
 from accounts.limits.rates import SCOPES
 from accounts.models import LoginSession, User
 from accounts.openid_connect.errors import ProviderUnavailable
-from accounts.schema.people import NEW_PASSWORD
+from accounts.schema.examples import NEW_PASSWORD
 from accounts.second_factor.services import begin_set_up, confirm_set_up
 from accounts.services.administration import revoke_tokens
 from accounts.services.sessions import log_out, refresh_session, start_session

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.openid_connect.models import Identity
-from accounts.schema.people import NEW_EMAIL, NEW_PASSWORD, PASSWORD
+from accounts.schema.examples import NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from tests.accounts.openid_connect.offences import know_as_google
 from tests.accounts.openid_connect.provider import Provider, person
 from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey

@@ -1,4 +1,4 @@
-"""The people and tokens of the schema's examples."""
+"""The users and tokens of the examples."""
 
 from typing import Any, Final
 
