@@ -12,11 +12,13 @@ from django.apps.registry import Apps, apps
 from django.conf import settings
 
 LOCAL_MEMORY: Final = "django.core.cache.backends.locmem.LocMemCache"
+REDIS_URL: Final = os.environ.get("REDIS_URL", "")
 SETTINGS: Final[dict[str, Any]] = {
     "USERCACHE_SIGNING_KEY": "of tests, which share nothing with anybody",
-    "USERCACHE_FIELDS": ("id", "username", "is_active", "is_staff", "is_superuser"),
+    "USERCACHE_FIELDS": tuple(os.environ["CACHED_FIELDS"].split(",")),
     "USERCACHE_TOKEN_VERSION_FIELD": "",
     "USERCACHE_PASSWORD_FINGERPRINT": True,
+    "USERCACHE_REDIS_ALIAS": "usercache" if REDIS_URL else "",
 }
 APPS: Final = ("usercache", "usercache.auth")
 MIDDLEWARE: Final = {
@@ -33,6 +35,7 @@ CLASSES: Final = (
         "rest_framework.authentication.TokenAuthentication",
         "usercache.auth.authtoken.CachedTokenAuthentication",
     ),
+    ("knox.auth.TokenAuthentication", "usercache.auth.knox.CachedKnoxAuthentication"),
 )
 """Classes, and what stands in their place where the suite's project has their package."""
 POPULATE: Final = Apps.populate
@@ -46,13 +49,36 @@ def populate(self: Apps, installed_apps: Any = None) -> None:
         return
     for name, value in SETTINGS.items():
         setattr(settings, name, value)
-    local = {"BACKEND": LOCAL_MEMORY, "LOCATION": "usercache"}
-    settings.CACHES = {**settings.CACHES, "usercache-local": local}
+    settings.CACHES = settings.CACHES | make_caches()
     settings.MIDDLEWARE = [MIDDLEWARE.get(name, name) for name in settings.MIDDLEWARE]
     settings.INSTALLED_APPS = installed_apps = [*(installed_apps or ()), *APPS]
     POPULATE(self, installed_apps)
     put_in_place()
     count_look_ups()
+
+
+def make_caches() -> dict[str, Any]:
+    """Return our entries of CACHES, as the README has them."""
+    local = {"BACKEND": LOCAL_MEMORY, "LOCATION": "usercache"}
+    if not REDIS_URL:
+        return {"usercache-local": local}
+    from redis.backoff import NoBackoff  # noqa: PLC0415  # not every suite has redis-py
+    from redis.retry import Retry  # noqa: PLC0415
+
+    kwargs = {
+        "socket_timeout": 0.25,
+        "socket_connect_timeout": 0.25,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    shared = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "CONNECTION_POOL_CLASS": "usercache.redis_topologies.deadlines.DeadlinePool",
+            "CONNECTION_POOL_KWARGS": kwargs,
+        },
+    }
+    return {"usercache-local": local, "usercache": shared}
 
 
 def put_in_place() -> None:
@@ -89,10 +115,14 @@ if os.environ["WITH_USERCACHE"]:
     @pytest.fixture(autouse=True)
     def _empty_usercache() -> None:
         # Again: some tests reload the module.
+        from django.core.cache import caches  # noqa: PLC0415  # of settings that aren't read yet
+
         from usercache.runtime import get_store  # noqa: PLC0415
 
         put_in_place()
         get_store().empty_memory()
+        if REDIS_URL:
+            caches["usercache"].clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

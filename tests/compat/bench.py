@@ -4,15 +4,15 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
+from tests.compat.sources import execute
 from tests.compat.suites import Suite
-from tests.servers.stack import PROJECT
+from tests.servers.stack import PROJECT, Stack
 
 RUN_SECONDS: Final = 1800
 HERE: Final = Path(__file__).parent
@@ -37,35 +37,36 @@ class Bench:
         execute(sys.executable, "-m", "venv", folder / "venv")
         self._python = folder / "venv" / "bin" / "python"
         self._pip("install", f"{PROJECT}[{suite.extra}]", "pytest", "pytest-django")
-        self._pip("install", suite.requirement, *suite.needs)
-        # Without its extras, of which this would need the sources.
-        source = re.sub(r"\[.*\]", "", suite.requirement)
-        self._pip("download", "--no-deps", "--no-binary", ":all:", "-d", folder, source)
-        [archive] = folder.glob("*.tar.gz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder / "source", filter="data")
-        [self._root] = (folder / "source").iterdir()
+        self._pip("install", *suite.source.requirements, *suite.needs)
+        self._root = suite.source.fetch(self._python, folder)
+        for path, text in suite.files.items():
+            (self._root / path).parent.mkdir(exist_ok=True)
+            (self._root / path).write_text(text)
         plugin = f"{suite.plugin}.py"
         (folder / "plugin").mkdir()
         (folder / "plugin" / plugin).write_text((HERE / plugin).read_text())
 
     def run(self, *, with_usercache: bool) -> Outcome:
         """Run the tests, and return what failed."""
-        suite, tests = self._suite, self._root / self._suite.tests
+        suite, tests = self._suite, [self._root / name for name in self._suite.tests]
         report = self._folder / "report.xml"
-        with self._serve(with_usercache=with_usercache):
+        options = (
+            *("-q", "-o", "addopts=", "-p", suite.plugin, "-p", "no:cacheprovider"),
+            *(f"--junitxml={report}", "-k", suite.select),
+        )
+        with self._serve(with_usercache=with_usercache) as urls:
             answer = subprocess.run(
-                [
-                    *(self._python, "-m", "pytest", "-q", "-o", "addopts=", "-p", suite.plugin),
-                    *("-p", "no:cacheprovider", f"--junitxml={report}", "-k", suite.select, tests),
-                ],
+                [self._python, "-m", "pytest", *options, *tests],
                 cwd=self._root,
                 env=os.environ
+                | urls
                 | {
-                    "PYTHONPATH": f"{self._folder / 'plugin'}:{tests.parent}",
+                    "PYTHONPATH": f"{self._folder / 'plugin'}:{tests[0].parent}",
                     "DJANGO_SETTINGS_MODULE": suite.settings,
+                    "CACHED_FIELDS": ",".join(suite.fields),
                     "WITH_USERCACHE": "yes" if with_usercache else "",
-                },
+                }
+                | dict(suite.environment),
                 check=False,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -77,24 +78,20 @@ class Bench:
         return _read(report, answer.stdout)
 
     @contextmanager
-    def _serve(self, *, with_usercache: bool) -> Iterator[None]:
-        caches = self._suite.caches
-        if caches is None:
-            yield
-            return
-        directory = self._folder / ("ours" if with_usercache else "theirs")
-        directory.mkdir()
-        with (caches.ours if with_usercache else caches.theirs)(directory) as settings:
-            (self._root / caches.path).write_text(settings)
-            yield
+    def _serve(self, *, with_usercache: bool) -> Iterator[dict[str, str]]:
+        """Start what the suite needs; yield what leads to it, as variables of the environment."""
+        suite = self._suite
+        with ExitStack() as exits:
+            if suite.caches:
+                directory = self._folder / ("ours" if with_usercache else "theirs")
+                directory.mkdir()
+                serve = suite.caches.ours if with_usercache else suite.caches.theirs
+                text = exits.enter_context(serve(directory))
+                (self._root / suite.caches.path).write_text(text)
+            yield exits.enter_context(Stack(suite.servers)).urls if suite.servers else {}
 
     def _pip(self, *arguments: str | Path) -> None:
         execute(self._python, "-m", "pip", "--quiet", *arguments)
-
-
-def execute(*command: str | Path) -> None:
-    """Run a command that must succeed."""
-    subprocess.run(list(map(str, command)), check=True, timeout=RUN_SECONDS)
 
 
 def _read(report: Path, said: str) -> Outcome:

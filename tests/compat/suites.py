@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.compat import knox_project
 from tests.compat.redis_caches import cluster, plain, sentinels
+from tests.compat.sources import Distribution, Source, Template
 
 Serve = Callable[[Path], AbstractContextManager[str]]
 """Starts servers with their files in a folder, and gives the text of a settings module."""
@@ -21,14 +23,22 @@ class Caches(NamedTuple):
 
 
 class Suite(NamedTuple):
-    """A package with tests in its source distribution."""
+    """A package or project with tests of its own."""
 
-    requirement: str
+    source: Source
     needs: tuple[str, ...]
-    tests: str
-    """Their folder, below that of the distribution."""
+    tests: tuple[str, ...]
+    """Their folders or files, below that of the source."""
     settings: str = ""
     """The settings module; "" if a conftest.py has the settings."""
+    fields: tuple[str, ...] = ("id", "username", "is_active", "is_staff", "is_superuser")
+    """USERCACHE_FIELDS."""
+    files: Mapping[str, str] = {}
+    """What the source lacks: texts, by their path below it."""
+    environment: Mapping[str, str] = {}
+    """Of its processes."""
+    servers: tuple[str, ...] = ()
+    """The variables that lead to servers, which run with the suite; without, it has SQLite."""
     extra: str = "jwt"
     """Of django-usercache."""
     plugin: str = "auth_plugin"
@@ -40,9 +50,9 @@ class Suite(NamedTuple):
 
 
 DJANGO_REDIS: Final = Suite(
-    "django-redis==7.0.0",
+    Distribution("django-redis==7.0.0"),
     ("msgpack==1.2.3", "lz4==4.4.5", "pytest-mock==3.17.0", "pytest-xdist==3.8.0"),
-    "tests",
+    ("tests",),
     extra="redis",
     plugin="redis_plugin",
     # Of its parameters the first: the others choose serializers and compressors.
@@ -51,25 +61,25 @@ DJANGO_REDIS: Final = Suite(
 SQLITE: Final = "tests/settings/sqlite.py"
 SUITES: Final = {
     "simplejwt": Suite(
-        "djangorestframework_simplejwt==5.5.1",
+        Distribution("djangorestframework_simplejwt==5.5.1"),
         (
             "cryptography==50.0.2",
             "python-jose==3.5.0",
             "freezegun==1.5.5",
             "python-dateutil==4.0.0",
         ),
-        "tests",
+        ("tests",),
     ),
     "dj-rest-auth": Suite(
-        "dj-rest-auth==7.2.0",
+        Distribution("dj-rest-auth==7.2.0"),
         ("django-allauth[socialaccount,mfa]==65.22.1", "responses==0.26.3", "pyotp==2.12.1"),
-        "dj_rest_auth/tests",
+        ("dj_rest_auth/tests",),
         "tests.settings",
     ),
     "rest-framework": Suite(
-        "djangorestframework==3.18.3",
+        Distribution("djangorestframework==3.18.3"),
         ("dj-database-url==3.1.2", "requests==2.34.2"),
-        "tests",
+        ("tests",),
         explained={
             r"test_post_json_makes_one_db_query": (
                 "it has a token and its user joined in one query; of a user who isn't cached, as "
@@ -78,15 +88,64 @@ SUITES: Final = {
         },
     ),
     "allauth": Suite(
-        "django-allauth[headless,headless-spec,idp-oidc,mfa,openid,saml,socialaccount,steam]==65.22.1",
+        Distribution(
+            "django-allauth[headless,headless-spec,idp-oidc,mfa,openid,saml,socialaccount,steam]==65.22.1"
+        ),
         (
             *("pytest-asyncio==1.3.0", "psycopg[binary]==3.3.9"),
             *("djangorestframework==3.18.3", "django-ninja==1.7.1"),
         ),
-        "tests",
+        ("tests",),
         "tests.projects.regular.settings",
         # Of other companies' accounts, and of those that an application offers to others.
         select="not socialaccount and not idp",
+    ),
+    "cookiecutter-django": Suite(
+        # The last version for a Django that Python 3.11 runs.
+        Template(
+            "https://github.com/cookiecutter/cookiecutter-django",
+            "2026.03.09",
+            {"project_slug": "project", "username_type": "email", "rest_api": "DRF"},
+        ),
+        (
+            *("Django==5.2.19", "django-environ==0.14.0", "psycopg[binary]==3.3.9"),
+            *("django-allauth[mfa]==65.22.1", "django-model-utils==5.0.0", "argon2-cffi==25.1.0"),
+            *("django-crispy-forms==2.7", "crispy-bootstrap5==2026.3", "python-slugify==8.0.4"),
+            *("django-cors-headers==4.9.0", "drf-spectacular==0.30.0", "factory-boy==3.3.3"),
+            *("Pillow==12.3.0",),
+        ),
+        ("project", "tests"),
+        "config.settings.test",
+        fields=("id", "email", "name", "is_active", "is_staff", "is_superuser"),
+        servers=("DATABASE_URL", "REDIS_URL"),
+        extra="redis,jwt",
+    ),
+    "knox": Suite(
+        Distribution("django-rest-knox==5.1.0"),
+        ("freezegun==1.5.5",),
+        ("tests",),
+        "knox_project.settings",
+        files=knox_project.FILES,
+    ),
+    "wagtail": Suite(
+        Distribution("wagtail==8.0.1"),
+        ("Django==5.2.19", "Jinja2==3.1.6", "freezegun==1.5.5", "responses==0.26.3"),
+        (
+            "wagtail/users/tests",
+            # Of the admin's, those that sign in, change the account, or depend on who asks.
+            *(
+                f"wagtail/admin/tests/{name}.py"
+                for name in (
+                    *("test_account_management", "test_password_reset", "test_privacy"),
+                    *("test_editing_sessions", "test_workflows"),
+                )
+            ),
+        ),
+        "wagtail.test.settings",
+        # With a UUID as key, which isn't called `id`. The model without this has a key that is
+        # shown otherwise than it is stored, which the checks refuse (usercache.E047).
+        environment={"USE_EMAIL_USER_MODEL": "yes"},
+        fields=("uuid", "email", "is_active", "is_staff", "is_superuser"),
     ),
     "redis-cluster": DJANGO_REDIS._replace(
         caches=Caches(SQLITE, plain, cluster),

@@ -522,6 +522,19 @@ def test_key_of_several_spellings(
     assert [message.id for message in check_key()] == ["usercache.E047"]
 
 
+def test_key_that_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that the column holds in another form is refused: the triggers would tell that one."""
+
+    class ShownField(models.IntegerField):  # type: ignore[type-arg]  # generic in the stubs only
+        def from_db_value(self, value: int, *_context: object) -> str:
+            return f"user-{value}"
+
+    monkeypatch.setattr(User._meta, "pk", ShownField(primary_key=True))
+    [message] = check_key()
+    assert message.id == "usercache.E047"
+    assert "whose values aren't those of its column" in message.msg
+
+
 def test_database_on_which_nothing_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said what isn't heard there, an upsert that can't name its target among it."""
     monkeypatch.setattr(connections["default"], "vendor", "mysql")

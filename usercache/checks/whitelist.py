@@ -78,21 +78,30 @@ def check_key(**_kwargs: Any) -> list[CheckMessage]:
     """Check that every form of a primary key is one key of the cache (E047)."""
     model = get_user_model()
     field = target_of(model._meta.pk)
-    if isinstance(field, models.IntegerField | models.UUIDField):
+    # PostgreSQL's triggers tell what the column holds.
+    is_converted = hasattr(field, "from_db_value")
+    if not is_converted and _has_one_form(field, connections[router.db_for_write(model)].vendor):
         return []
-    is_text = isinstance(field, models.CharField | models.TextField)
-    vendor = connections[router.db_for_write(model)].vendor
-    if is_text and not getattr(field, "db_collation", None) and vendor != CASE_BLIND:
-        return []
+    fault = (
+        "whose values aren't those of its column"
+        if is_converted
+        else "of which the database may take two forms for one"
+    )
     return [
         Error(
-            f"The primary key of {model._meta.label} is a {type(field).__name__}, of which the "
-            "database may take two forms for one.",
-            hint="Use integers, UUIDs, or text without a collation of its own. A write of a user "
-            "under one form would not invalidate the other.",
+            f"The primary key of {model._meta.label} is a {type(field).__name__}, {fault}.",
+            hint="Use integers, UUIDs, or text without a collation of its own, as the database "
+            "returns them. A write of a user under one form would not invalidate the other.",
             id="usercache.E047",
         )
     ]
+
+
+def _has_one_form(field: "models.Field[Any, Any]", vendor: str) -> bool:
+    if isinstance(field, models.IntegerField | models.UUIDField):
+        return True
+    is_text = isinstance(field, models.CharField | models.TextField)
+    return is_text and not getattr(field, "db_collation", None) and vendor != CASE_BLIND
 
 
 def check_query_set(**_kwargs: Any) -> list[CheckMessage]:
