@@ -15,6 +15,8 @@ from tests.compat.suites import Suite
 from tests.servers.stack import PROJECT, Stack
 
 RUN_SECONDS: Final = 1800
+SERVERS: Final = ("DATABASE_URL", "REDIS_URL")
+"""Variables that lead to servers: those of this shell are for other tests."""
 HERE: Final = Path(__file__).parent
 CALLS: Final = re.compile(r"calls of ours: (\d+)")
 
@@ -58,7 +60,7 @@ class Bench:
             answer = subprocess.run(
                 [self._python, "-m", "pytest", *options, *tests],
                 cwd=self._root,
-                env=os.environ
+                env={name: value for name, value in os.environ.items() if name not in SERVERS}
                 | urls
                 | {
                     "PYTHONPATH": f"{self._folder / 'plugin'}:{tests[0].parent}",

@@ -38,7 +38,7 @@ class Suite(NamedTuple):
     environment: Mapping[str, str] = {}
     """Of its processes."""
     servers: tuple[str, ...] = ()
-    """The variables that lead to servers, which run with the suite; without, it has SQLite."""
+    """Which run with the suite: DATABASE_URL, REDIS_URL. Without, it has SQLite."""
     extra: str = "jwt"
     """Of django-usercache."""
     plugin: str = "auth_plugin"
@@ -57,6 +57,10 @@ DJANGO_REDIS: Final = Suite(
     plugin="redis_plugin",
     # Of its parameters the first: the others choose serializers and compressors.
     select="sqlite] or not [",
+)
+TOKEN_WITHOUT_JOIN: Final = (
+    "it has a token and its user joined in one query; of a user who isn't cached, as "
+    "inside a test's transaction, ours asks by another"
 )
 SQLITE: Final = "tests/settings/sqlite.py"
 SUITES: Final = {
@@ -80,12 +84,7 @@ SUITES: Final = {
         Distribution("djangorestframework==3.18.3"),
         ("dj-database-url==3.1.2", "requests==2.34.2"),
         ("tests",),
-        explained={
-            r"test_post_json_makes_one_db_query": (
-                "it has a token and its user joined in one query; of a user who isn't cached, as "
-                "inside a test's transaction, ours asks by another"
-            )
-        },
+        explained={r"test_post_json_makes_one_db_query": TOKEN_WITHOUT_JOIN},
     ),
     "allauth": Suite(
         Distribution(
@@ -126,26 +125,7 @@ SUITES: Final = {
         ("tests",),
         "knox_project.settings",
         files=knox_project.FILES,
-    ),
-    "wagtail": Suite(
-        Distribution("wagtail==8.0.1"),
-        ("Django==5.2.19", "Jinja2==3.1.6", "freezegun==1.5.5", "responses==0.26.3"),
-        (
-            "wagtail/users/tests",
-            # Of the admin's, those that sign in, change the account, or depend on who asks.
-            *(
-                f"wagtail/admin/tests/{name}.py"
-                for name in (
-                    *("test_account_management", "test_password_reset", "test_privacy"),
-                    *("test_editing_sessions", "test_workflows"),
-                )
-            ),
-        ),
-        "wagtail.test.settings",
-        # With a UUID as key, which isn't called `id`. The model without this has a key that is
-        # shown otherwise than it is stored, which the checks refuse (usercache.E047).
-        environment={"USE_EMAIL_USER_MODEL": "yes"},
-        fields=("uuid", "email", "is_active", "is_staff", "is_superuser"),
+        explained={r"test_token_auth_n_plus_one|test_cleanup_query_count": TOKEN_WITHOUT_JOIN},
     ),
     "redis-cluster": DJANGO_REDIS._replace(
         caches=Caches(SQLITE, plain, cluster),
