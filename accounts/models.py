@@ -1,7 +1,9 @@
 """The rows of this app: users and their logins."""
 
+import hashlib
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.password_validation import validate_password
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -269,6 +271,38 @@ class LoginSession(models.Model):
     def __str__(self) -> str:
         """Name the user and the beginning."""
         return f"login of user {self.user_id} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class UsedOnce(models.Model):
+    """What is of use once, and was used; kept until it would have expired. A table for each kind.
+
+    Only what has proved good is stored, so that nobody fills the table.
+    """
+
+    id_hash = models.CharField(max_length=SHA256_HEX_LENGTH, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        """Name the digest."""
+        return f"{self._meta.verbose_name} {self.id_hash}"
+
+    @classmethod
+    def use_up(cls, text: str, lifetime: timedelta) -> bool:
+        """Use a text up that lives so long; return False if it was used before."""
+        rows = cls._default_manager
+        rows.filter(expires_at__lt=Now()).delete()
+        id_hash = hashlib.sha256(text.encode()).hexdigest()
+        # Twice: servers' clocks differ from the database's.
+        used = cls(id_hash=id_hash, expires_at=Now() + 2 * lifetime)
+        try:
+            with transaction.atomic():
+                used.save(force_insert=True)
+        except IntegrityError:
+            return False
+        return True
 
 
 class DiscardedPicture(models.Model):

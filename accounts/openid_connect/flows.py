@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.core import signing
-from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from accounts.openid_connect.errors import FlowNotValid
@@ -84,14 +82,8 @@ def use_up(flow: Flow) -> None:
 
     Raises: FlowNotValid.
     """
-    UsedFlow.objects.filter(expires_at__lt=Now()).delete()
-    used = UsedFlow(id_hash=hashlib.sha256(flow.id.encode()).hexdigest())
-    used.expires_at = Now() + 2 * LIFETIME  # twice: servers' clocks differ from the database's
-    try:
-        with transaction.atomic():
-            used.save(force_insert=True)
-    except IntegrityError as error:
-        raise FlowNotValid from error
+    if not UsedFlow.use_up(flow.id, LIFETIME):
+        raise FlowNotValid
 
 
 def _encode(digest: bytes) -> str:

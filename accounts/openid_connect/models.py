@@ -5,7 +5,7 @@ from typing import Final
 from django.conf import settings
 from django.db import models
 
-from accounts.columns.fields import SHA256_HEX_LENGTH
+from accounts.models import UsedOnce
 
 ISSUER_MAX_LENGTH: Final = 255
 # Source: OpenID Connect Core 1.0, section 2, "sub".
@@ -35,15 +35,8 @@ class Identity(models.Model):
         return f"identity of user {self.user_id} at {self.issuer}"
 
 
-class UsedFlow(models.Model):
-    """A flow that was completed, or tried to be; kept until it would have expired."""
-
-    id_hash = models.CharField(max_length=SHA256_HEX_LENGTH, primary_key=True)
-    expires_at = models.DateTimeField(db_index=True)
+class UsedFlow(UsedOnce):
+    """A flow that was completed, or tried to be."""
 
     class Meta:
         db_table = "openid_used_flows"
-
-    def __str__(self) -> str:
-        """Name the digest."""
-        return f"used flow {self.id_hash}"

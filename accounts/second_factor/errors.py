@@ -13,9 +13,9 @@ class ChallengeNotValid(Unauthorized):
 
 
 class WrongPasskey(Unauthorized):
-    """Not an answer of one of the user's passkeys to this log-in."""
+    """Not an answer of one of the user's passkeys to this log-in, or of anybody's."""
 
-    default_detail = "This passkey isn't one of the account's, or its answer isn't good."
+    default_detail = "This passkey isn't known here, or its answer isn't good. Begin again."
     default_code = "wrong_passkey"
 
 

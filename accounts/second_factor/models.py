@@ -5,6 +5,7 @@ from django.db import models
 
 from accounts.columns.fields import SHA256_HEX_LENGTH
 from accounts.columns.visible_text import validate_visible
+from accounts.models import UsedOnce
 
 PASSKEY_NAME_MAX_LENGTH = 100
 # 1023 bytes in base64. Source: WebAuthn, section 4, "Credential ID".
@@ -51,8 +52,15 @@ class RecoveryCode(models.Model):
         return f"recovery code of user {self.user_id}"
 
 
+class UsedChallenge(UsedOnce):
+    """The challenge of a log-in by a passkey alone, which was answered."""
+
+    class Meta:
+        db_table = "second_factor_used_challenges"
+
+
 class Passkey(models.Model):
-    """A key of WebAuthn, which stands in for the app's code; we hold its public half alone."""
+    """A key of WebAuthn, which logs in alone or stands in for a code; we hold its public half."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=PASSKEY_NAME_MAX_LENGTH, validators=[validate_visible])

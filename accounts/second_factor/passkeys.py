@@ -1,7 +1,7 @@
 """Passkeys (WebAuthn): what a browser is asked for, and whether its answer is good.
 
-The library checks origin, domain, challenge and signature. The challenge of a log-in's second step
-is derived from the log-in's own, so that it works once, as that does.
+The library checks origin, domain, challenge and signature. What a passkey signs is derived from the
+log-in's own challenge, so that it works once, as that does.
 """
 
 import struct
@@ -23,6 +23,8 @@ from fido2.webauthn import (
     PublicKeyCredentialRpEntity,
     PublicKeyCredentialUserEntity,
     RegistrationResponse,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
 )
 
 from accounts.models import User
@@ -47,12 +49,17 @@ def make_creation_options(user: User) -> tuple[dict[str, Any], str]:
     """Return the options for `navigator.credentials.create()`, and a signed text of our state."""
     entity = PublicKeyCredentialUserEntity(
         name=user.email,
-        # Not the id alone: authenticators store it, and show it to their holder.
-        id=salted_hmac(SALT, str(user.pk), algorithm="sha256").digest(),
+        id=make_user_handle(user.pk),
         display_name=user.get_full_name(),
     )
     existing = [read_credential(passkey) for passkey in Passkey.objects.filter(user=user)]
-    options, state = _server().register_begin(entity, existing)
+    options, state = _server().register_begin(
+        entity,
+        existing,
+        # So that it logs in without a password, where the authenticator can.
+        resident_key_requirement=ResidentKeyRequirement.PREFERRED,
+        user_verification=UserVerificationRequirement.PREFERRED,
+    )
     return _to_json(options), signing.dumps((user.pk, state["challenge"]), salt=SALT)
 
 
@@ -89,24 +96,54 @@ def register(user: User, state: str, response: RegistrationResponse, name: str) 
 def make_request_options(user: User, login_challenge: str) -> dict[str, Any]:
     """Return the options for `navigator.credentials.get()` in this log-in."""
     existing = [read_credential(passkey) for passkey in Passkey.objects.filter(user=user)]
-    options, _ = _server().authenticate_begin(existing, challenge=_derive(login_challenge))
+    challenge = _derive(login_challenge, is_alone=False)
+    options, _ = _server().authenticate_begin(existing, challenge=challenge)
+    return _to_json(options)
+
+
+def make_open_options(login_challenge: str) -> dict[str, Any]:
+    """Return the options for a log-in by any user's passkey alone."""
+    options, _ = _server().authenticate_begin(
+        challenge=_derive(login_challenge, is_alone=True),
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
     return _to_json(options)
 
 
 def use_passkey(user: User, login_challenge: str, response: AuthenticationResponse) -> bool:
-    """Return whether the answer is of one of the user's passkeys, for this log-in.
+    """Return whether the answer is of one of the user's passkeys, for this log-in."""
+    passkey = find_passkey(response)
+    if passkey is None or passkey.user_id != user.pk:
+        return False
+    count = verify(passkey, login_challenge, response, is_alone=False)
+    return count is not None and note_use(passkey, count)
 
-    An authenticator that counts its signatures must be ahead of the last one: else it was copied.
+
+def find_passkey(response: AuthenticationResponse) -> Passkey | None:
+    """Return the passkey that the answer says it is of."""
+    return Passkey.objects.filter(credential_id=response.id).first()
+
+
+def verify(
+    passkey: Passkey, login_challenge: str, response: AuthenticationResponse, *, is_alone: bool
+) -> int | None:
+    """Return how many signatures the passkey has counted; None if the answer isn't good.
+
+    A passkey that `is_alone`, without a password, must have verified its user.
     """
-    passkey = Passkey.objects.filter(user=user, credential_id=response.id).first()
-    if passkey is None:
-        return False
-    state = _state(websafe_encode(_derive(login_challenge)))
+    wanted = UserVerificationRequirement.REQUIRED if is_alone else None
+    challenge = websafe_encode(_derive(login_challenge, is_alone=is_alone))
     try:
-        _server().authenticate_complete(state, [read_credential(passkey)], response)
-        count = response.response.authenticator_data.counter
+        _server().authenticate_complete(
+            _state(challenge, wanted), [read_credential(passkey)], response
+        )
     except PARSE_ERRORS:
-        return False
+        return None
+    return response.response.authenticator_data.counter
+
+
+def note_use(passkey: Passkey, count: int) -> bool:
+    """Keep the count; return False for a passkey that counts and isn't ahead: it was copied."""
     is_ahead = Q(sign_count__lt=count) if count else Q(sign_count=0)
     rows = Passkey.objects.filter(is_ahead, pk=passkey.pk)
     return rows.update(sign_count=count, last_used_at=Now()) == 1
@@ -134,6 +171,11 @@ def parse_authentication(data: Mapping[str, Any]) -> AuthenticationResponse:
         raise BadCredentialError from error
 
 
+def make_user_handle(user_id: int) -> bytes:
+    """Return how passkeys name their user: not by the id, which they show to their holder."""
+    return salted_hmac(SALT, str(user_id), algorithm="sha256").digest()
+
+
 def read_credential(passkey: Passkey) -> AttestedCredentialData:
     """Return id and public key."""
     return AttestedCredentialData(bytes(passkey.credential))
@@ -154,12 +196,13 @@ def _is_usable(credential: AttestedCredentialData) -> bool:
     )
 
 
-def _derive(login_challenge: str) -> bytes:
-    return salted_hmac(SALT, login_challenge, algorithm="sha256").digest()
+def _derive(login_challenge: str, *, is_alone: bool) -> bytes:
+    salt = f"{SALT}.alone" if is_alone else SALT
+    return salted_hmac(salt, login_challenge, algorithm="sha256").digest()
 
 
-def _state(challenge: str) -> dict[str, Any]:
-    return {"challenge": challenge, "user_verification": None}
+def _state(challenge: str, wanted: UserVerificationRequirement | None = None) -> dict[str, Any]:
+    return {"challenge": challenge, "user_verification": wanted}
 
 
 def _to_json(options: Any) -> dict[str, Any]:

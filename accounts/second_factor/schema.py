@@ -39,6 +39,8 @@ from accounts.second_factor.serializers import (
     FinishedLoginSerializer,
     NewPasskeySerializer,
     PasskeySerializer,
+    PasswordlessLoginSerializer,
+    PasswordlessOptionsSerializer,
     RecoveryCodesSerializer,
     RequestSerializer,
     SetUpSerializer,
@@ -80,6 +82,11 @@ REQUEST: Final = {
         "rpId": "example.com",
         "allowCredentials": [{"type": "public-key", "id": "cGhvbmU"}],
     }
+}
+OPEN_OPTIONS: Final = {
+    "challenge": "bW9ybmluZyBhdCB0aGUgYmVhY2g",
+    "rpId": "example.com",
+    "userVerification": "required",
 }
 PASSKEY_ID: Final = path_parameter("passkey_id", "The passkey's id.", 3)
 PASSKEY: Final = {
@@ -227,6 +234,35 @@ REMOVE_PASSKEY: Final = operation(
     body=PROOF,
     parameters=Parameters([PASSKEY_ID]),
     answer=no_content("It is removed."),
+)
+
+BEGIN_PASSWORDLESS_LOGIN: Final = open_operation(
+    "begin_passwordless_login",
+    TAG,
+    "Show a passkey to log in without a password",
+    "Return what `navigator.credentials.get()` needs to know; the same for everybody.",
+    TOO_MANY_ATTEMPTS,
+    answer=Answer(
+        "For the browser.",
+        PasswordlessOptionsSerializer,
+        {"options": OPEN_OPTIONS, "challenge": CHALLENGE},
+    ),
+)
+
+FINISH_PASSWORDLESS_LOGIN: Final = open_operation(
+    "finish_passwordless_login",
+    TAG,
+    "Log in by a passkey",
+    "Exchange the browser's answer for tokens. A passkey that has verified its user, by a finger, "
+    "a face or a PIN, needs neither password nor code. A challenge works once, for 5 minutes.",
+    WRONG,
+    TOO_MANY_ATTEMPTS,
+    body=Body(
+        PasswordlessLoginSerializer,
+        {"challenge": CHALLENGE, "credential": SHOWN},
+        NO_CREDENTIAL,
+    ),
+    answer=LOGGED_IN,
 )
 
 BEGIN_PASSKEY_LOGIN: Final = open_operation(

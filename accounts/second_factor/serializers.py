@@ -97,6 +97,17 @@ class NewPasskeySerializer(StrictSerializer):
     credential = CredentialField(parse_registration)
 
 
+class PasswordlessLoginSerializer(StrictSerializer):
+    """The body of `POST /auth/login/passkey`."""
+
+    challenge = serializers.CharField(
+        max_length=CHALLENGE_MAX_LENGTH,
+        write_only=True,
+        help_text="From the answer of `POST /auth/login/passkey/options`.",
+    )
+    credential = CredentialField(parse_authentication)
+
+
 class ChallengeAndPasskeySerializer(ChallengeSerializer):
     """The body of `POST /auth/login/second-factor/passkey`."""
 
@@ -138,6 +149,12 @@ class RequestSerializer(SharedFields):
     """What the browser needs to know to show a passkey."""
 
     options = OptionsField(help_text="For `navigator.credentials.get()`, as `publicKey`.")
+
+
+class PasswordlessOptionsSerializer(RequestSerializer):
+    """What the browser needs to know to log in, and what comes back with its answer."""
+
+    challenge = serializers.CharField(help_text="To be sent back with the browser's answer.")
 
 
 class FactorsSerializer(serializers.Serializer[Any]):

@@ -11,6 +11,12 @@ urlpatterns = [
     path("auth/second-factor/app", views.SetUpView.as_view(), name="set-up-factor"),
     path("auth/second-factor/app/confirm", views.ConfirmationView.as_view(), name="confirm-factor"),
     path(
+        "auth/login/passkey/options",
+        views.PasswordlessOptionsView.as_view(),
+        name="passwordless-options",
+    ),
+    path("auth/login/passkey", views.PasswordlessView.as_view(), name="passwordless-login"),
+    path(
         "auth/login/second-factor/passkey/options",
         views.LoginPasskeyOptionsView.as_view(),
         name="passkey-login-options",

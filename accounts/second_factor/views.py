@@ -1,6 +1,7 @@
 """`/auth/second-factor` and the second step of a log-in."""
 
 from contextlib import AbstractContextManager
+from typing import Final
 
 from rest_framework import status
 from rest_framework.request import Request
@@ -9,7 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.clients.devices import get_device
 from accounts.limits.rates import check_limit
-from accounts.second_factor import schema
+from accounts.second_factor import passwordless, schema
 from accounts.second_factor.challenges import read_challenge
 from accounts.second_factor.errors import ChallengeNotValid, NoSuchPasskey
 from accounts.second_factor.serializers import (
@@ -20,6 +21,7 @@ from accounts.second_factor.serializers import (
     FactorsSerializer,
     NewPasskeySerializer,
     PasskeySerializer,
+    PasswordlessLoginSerializer,
 )
 from accounts.second_factor.services import (
     LIMIT,
@@ -40,6 +42,9 @@ from accounts.serializers.requests import ProofSerializer
 from accounts.services.proof import Proof, take_proof
 from accounts.tokens.viewer import get_viewer
 from accounts.views.sessions import OpenView, describe_login
+
+LOGIN_LIMIT: Final = "login"
+"""The action of AUTH_LIMITS that log-ins by a passkey alone count as."""
 
 
 class SecondFactorView(APIView):
@@ -155,6 +160,30 @@ class PasskeyView(APIView):
         if not is_removed:
             raise NoSuchPasskey
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordlessOptionsView(OpenView):
+    """`POST /auth/login/passkey/options`."""
+
+    @schema.BEGIN_PASSWORDLESS_LOGIN
+    def post(self, request: Request) -> Response:
+        """Return what a browser needs to know to log in by any passkey."""
+        check_limit(request, LOGIN_LIMIT)
+        return Response(passwordless.begin()._asdict())
+
+
+class PasswordlessView(OpenView):
+    """`POST /auth/login/passkey`."""
+
+    @schema.FINISH_PASSWORDLESS_LOGIN
+    def post(self, request: Request) -> Response:
+        """Exchange a passkey's answer for tokens."""
+        body = PasswordlessLoginSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        # By address alone: nobody guesses a signature.
+        check_limit(request, LOGIN_LIMIT)
+        user, tokens = passwordless.log_in(device=get_device(request), **body.validated_data)
+        return Response(describe_login(user, tokens))
 
 
 class LoginPasskeyOptionsView(OpenView):

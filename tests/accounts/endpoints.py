@@ -118,6 +118,8 @@ ENDPOINTS = (
         is_open=True,
     ),
     Endpoint("POST", "/auth/login/second-factor/passkey", SHOWN, frozenset(SHOWN), is_open=True),
+    Endpoint("POST", "/auth/login/passkey/options", is_open=True),
+    Endpoint("POST", "/auth/login/passkey", SHOWN, frozenset(SHOWN), is_open=True),
     Endpoint("POST", "/auth/export", {"password": PASSWORD}),
     Endpoint("GET", "/auth/openid-connect", is_open=True),
     Endpoint("POST", "/auth/openid-connect/login", PROVIDER, frozenset({"provider"}), is_open=True),

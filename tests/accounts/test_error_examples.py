@@ -81,6 +81,7 @@ BAD_BODIES: dict[str, dict[str, Any]] = {
     "unlink": {"password": "wrong"},
     "begin_passkey_login": {},
     "finish_passkey_login": {"challenge": "x:y:z", "credential": {}},
+    "finish_passwordless_login": {"challenge": "x:y:z", "credential": {}},
 }
 BAD_QUERIES = {"list_users": "?page=0", "list_events": "?page_size=101", "look_up_user": ""}
 TAKEN = {
@@ -247,6 +248,9 @@ def offend_in_two_steps(offender: Offender, user: User, settings: Settings) -> I
     shown = SHOWN | {"challenge": offender.challenge}
     yield offender.offend("finish_passkey_login", shown)
     yield offender.offend("finish_passkey_login", SHOWN)
+    offender.offend("begin_passwordless_login")
+    for answer in (SHOWN, SHOWN | {"challenge": offender.challenge}):
+        yield offender.offend("finish_passwordless_login", answer)
     for name in ("finish_login", "set_up_at_login", "begin_passkey_login"):
         body = {"challenge": "x:y:z"} | ({"code": "x"} if name == "finish_login" else {})
         yield offender.offend(name, body)
@@ -309,6 +313,8 @@ def offend_too_often(offender: Offender, settings: Settings) -> Iterator[Answer]
     yield offender.offend("set_up_at_login", {"challenge": "x:y:z"})
     yield offender.offend("begin_passkey_login", {"challenge": "x:y:z"})
     yield offender.offend("finish_passkey_login", SHOWN)
+    for name in ("begin_passwordless_login", "finish_passwordless_login"):
+        yield offender.offend(name, SHOWN if name.startswith("finish") else "")
     yield offender.offend("confirm_second_factor", {"code": "x"})
     yield offender.offend("add_passkey", NEW_PASSKEY)
     yield offender.offend("change_email", BAD_BODIES["change_email"])

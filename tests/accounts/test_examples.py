@@ -84,7 +84,7 @@ class Reader:
         options = self.known["options"]
         if "state" in body:
             return {"state": self.known["state"], "credential": self.passkey.make(options)}
-        return {"credential": self.passkey.show(options)}
+        return {"credential": self.passkey.show_alone(options)}
 
     def go_to_provider(self) -> dict[str, str]:
         """Return what her browser comes back with, and the flow."""
@@ -119,7 +119,9 @@ def use_second_factor(reader: Reader, settings: Settings) -> None:
         reader.do(name)
     for name in ("begin_passkey", "add_passkey"):
         reader.do(name)
-    for name in ("login", "begin_passkey_login", "finish_passkey_login", "remove_passkey"):
+    for name in ("login", "begin_passkey_login", "finish_passkey_login"):
+        reader.do(name)
+    for name in ("begin_passwordless_login", "finish_passwordless_login", "remove_passkey"):
         reader.do(name)
     for name in ("login", "finish_login", "renew_recovery_codes", "turn_off_second_factor"):
         reader.do(name)

@@ -24,6 +24,7 @@ from fido2.webauthn import (
 ORIGIN = "https://testserver"
 DOMAIN = "testserver"
 PRESENT = AuthenticatorData.FLAG.UP
+VERIFIED = PRESENT | AuthenticatorData.FLAG.UV
 CREATE, GET = CollectedClientData.TYPE.CREATE, CollectedClientData.TYPE.GET
 
 
@@ -39,6 +40,8 @@ class SecurityKey:
     key: EllipticCurvePrivateKey = field(default_factory=new_key)
     counts: bool = True
     count: int = 0
+    handle: str = ""
+    """How it names its user, as the options for making it did."""
 
     def make(
         self,
@@ -51,6 +54,7 @@ class SecurityKey:
         public: CoseKey | None = None,
     ) -> dict[str, Any]:
         """Do as `navigator.credentials.create()`, and return what `toJSON()` does."""
+        self.handle = options.get("user", {}).get("id", "")
         public = public or ES256.from_cryptography_key(self.key.public_key())  # type: ignore[no-untyped-call]  # as it is
         credential = AttestedCredentialData.create(Aaguid.NONE, self.credential_id, public)
         data = AuthenticatorData.create(
@@ -78,6 +82,14 @@ class SecurityKey:
         client_data = _client_data(kind, options, origin)
         signature = self.key.sign(data + client_data.hash, ECDSA(SHA256()))
         return self._answer(clientDataJSON=client_data, authenticatorData=data, signature=signature)
+
+    def show_alone(
+        self, options: Mapping[str, Any], *, handle: str | None = None, **lie: Any
+    ) -> dict[str, Any]:
+        """Do the same where nobody has said who they are: verify the user, and name them."""
+        answer = self.show(options, **({"flags": VERIFIED} | lie))
+        handle = self.handle if handle is None else handle
+        return answer | {"response": answer["response"] | {"userHandle": handle}}
 
     def _count(self) -> int:
         self.count += self.counts

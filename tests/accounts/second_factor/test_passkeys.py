@@ -42,18 +42,15 @@ from tests.accounts.second_factor.security_key import (
 from tests.cast import PASSWORD, client_of
 from tests.concurrency import run_together
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("at_testserver"),
+]
 
 PASSKEYS = "/auth/second-factor/passkeys"
 STEP = "/auth/login/second-factor/passkey"
 ABSENT = AuthenticatorData.FLAG(0)
 CUT = 3
-
-
-@pytest.fixture(autouse=True)
-def _at_testserver(settings: Settings) -> None:
-    """Log in on the pages of one origin."""
-    settings.AUTH_PASSKEY_ORIGINS, settings.AUTH_PASSKEY_DOMAIN = (ORIGIN,), DOMAIN
 
 
 def code_of(response: Any) -> tuple[int, str]:
