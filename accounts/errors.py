@@ -1,9 +1,18 @@
 """The refusals of this app: each with its status, its code, and what to do."""
 
 import math
+from typing import Final
 
+from django.core.exceptions import ValidationError
 from rest_framework import status
 from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, PermissionDenied
+
+PASSWORD_IS_WRONG: Final = "This password is wrong."  # noqa: S105  # a message
+
+
+def field_error(name: str, message: str, code: str = "invalid") -> ValidationError:
+    """Return the refusal of one field of a request."""
+    return ValidationError({name: ValidationError(message, code=code)})
 
 
 class Unauthorized(APIException):

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Final
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from accounts.errors import field_error
 from accounts.mail import mailer
 from accounts.mail.notices import ACCOUNT_CLOSED, ACCOUNT_ERASED, ACCOUNT_REOPENED, notify
 from accounts.mail.tokens import ReopenTokens, make_reopen_token, read_token, refuse_token
@@ -52,7 +52,7 @@ def erase_account(*, user_id: int, proof: Proof) -> None:
         user = load_active_user(user_id)
         check_proof(user, proof)
         if user.is_admin or user.is_superuser:
-            raise ValidationError({"erase": ValidationError(STAFF, code="privileged")})
+            raise field_error("erase", STAFF, "privileged")
         _erase(user)
         notify(user.email, ACCOUNT_ERASED, FAREWELL)
 

@@ -15,6 +15,7 @@ from django.utils.http import (
 )
 
 from accounts.columns.fields import LARGEST_INTEGER
+from accounts.errors import field_error
 from accounts.models import User
 
 SEPARATOR: Final = "."
@@ -102,4 +103,4 @@ def read_token(text: str) -> MailToken:
 
 def refuse_token() -> ValidationError:
     """Return the one refusal of whatever is wrong with a token."""
-    return ValidationError({"token": ValidationError(INVALID, code="invalid")})
+    return field_error("token", INVALID)

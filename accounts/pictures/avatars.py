@@ -17,7 +17,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, ImageCms
 
-from accounts.errors import Busy, StorageFull, StorageUnavailable
+from accounts.errors import Busy, StorageFull, StorageUnavailable, field_error
 from accounts.pictures.files import DAMAGED, PictureError, PictureFile, read_picture_file
 
 logger = logging.getLogger(__name__)
@@ -188,4 +188,4 @@ def _convert_to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image
 
 
 def _refusal(message: str) -> ValidationError:
-    return ValidationError({"file": ValidationError(message, code="invalid_image")})
+    return field_error("file", message, "invalid_image")

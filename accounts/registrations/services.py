@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
+from accounts.errors import field_error
 from accounts.mail import mailer
 from accounts.mail.tokens import refuse_token
 from accounts.models import User
@@ -72,7 +73,7 @@ def finish_registration(*, token: str, password: str | None) -> None:
         if pending is None:
             raise refuse_token()
         if not check_password(password or "", pending.password):
-            raise ValidationError({"password": ValidationError(WRONG_PASSWORD, code="invalid")})
+            raise field_error("password", WRONG_PASSWORD)
         user = User(
             email=pending.email,
             password=pending.password,

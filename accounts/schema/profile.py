@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from accounts.errors import OutOfScope, RecentLoginRequired
+from accounts.errors import PASSWORD_IS_WRONG, OutOfScope, RecentLoginRequired
 from accounts.schema.examples import NEW_PASSWORD, PASSWORD, TOKENS, USER
 from accounts.schema.operations import FORM, Answer, Body, keyed_operation, operation
 from accounts.schema.refusals import (
@@ -94,7 +94,7 @@ CHANGE_PASSWORD: Final = operation(
     body=Body(
         PasswordChangeSerializer,
         {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
-        {"current_password": ["This password is wrong."]},
+        {"current_password": [PASSWORD_IS_WRONG]},
     ),
     answer=Answer("New tokens.", TokenPairSerializer, TOKENS),
 )

@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework.exceptions import APIException, NotAcceptable
 
 from accounts.errors import (
+    PASSWORD_IS_WRONG,
     Busy,
     DatabaseUnavailable,
     InvalidApiKey,
@@ -87,8 +88,7 @@ def missing(name: str) -> dict[str, list[str]]:
     return {name: ["This field is required."]}
 
 
-WRONG_PASSWORD: Final = {"password": ["This password is wrong."]}
-
+WRONG_PASSWORD: Final = {"password": [PASSWORD_IS_WRONG]}
 
 NOT_LOGGED_IN: Final = refuse(
     "Wrong password, no such account, or a closed one; or the second factor is missing.",

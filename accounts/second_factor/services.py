@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -15,7 +14,12 @@ from django.utils import timezone
 from fido2.webauthn import AuthenticationResponse, RegistrationResponse
 
 from accounts.clients.devices import UNKNOWN_DEVICE, Device
-from accounts.errors import AccountGone, SecondFactorRequired, SecondFactorSetUpRequired
+from accounts.errors import (
+    AccountGone,
+    SecondFactorRequired,
+    SecondFactorSetUpRequired,
+    field_error,
+)
 from accounts.models import User
 from accounts.second_factor.challenges import (
     Challenge,
@@ -115,9 +119,9 @@ def check_code(user: User, code: str) -> None:
     if not has_factor(user):
         return
     if not code:
-        raise ValidationError({"code": ValidationError(NO_CODE, code="required")})
+        raise field_error("code", NO_CODE, "required")
     if not use_code(user, code):
-        raise _refuse_code()
+        raise field_error("code", WRONG_CODE)
 
 
 def is_required(user: User) -> bool:
@@ -169,7 +173,7 @@ def confirm_set_up(*, user_id: int, code: str) -> list[str]:
         user = load_active_user(user_id)
         recovery_codes = _confirm(user, _find_app(user), code)
         if recovery_codes is None:
-            raise _refuse_code()
+            raise field_error("code", WRONG_CODE)
         return recovery_codes
 
 
@@ -239,11 +243,11 @@ def add_passkey(
         try:
             passkey = register(user, state, credential, name)
         except BadCredentialError as error:
-            raise _refuse_credential() from error
+            raise field_error("credential", WRONG_CREDENTIAL) from error
         passkey.created_at = timezone.now()
         is_one_too_many = Passkey.objects.filter(user=user).count() >= MAX_PASSKEYS
         if is_one_too_many or not _save_new(passkey):
-            raise _refuse_credential()
+            raise field_error("credential", WRONG_CREDENTIAL)
         announce(Event.PASSKEY_ADDED, user)
         return passkey
 
@@ -381,11 +385,3 @@ def _find_app(user: User) -> AuthenticatorApp | None:
 
 def _is_on(app: AuthenticatorApp | None) -> bool:
     return app is not None and app.confirmed_at is not None
-
-
-def _refuse_credential() -> ValidationError:
-    return ValidationError({"credential": ValidationError(WRONG_CREDENTIAL, code="invalid")})
-
-
-def _refuse_code() -> ValidationError:
-    return ValidationError({"code": ValidationError(WRONG_CODE, code="invalid")})

@@ -178,11 +178,10 @@ class PasswordlessView(OpenView):
     @schema.FINISH_PASSWORDLESS_LOGIN
     def post(self, request: Request) -> Response:
         """Exchange a passkey's answer for tokens."""
-        body = PasswordlessLoginSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = PasswordlessLoginSerializer.read(request)
         # By address alone: nobody guesses a signature.
         check_limit(request, LOGIN_LIMIT)
-        user, tokens = passwordless.log_in(device=get_device(request), **body.validated_data)
+        user, tokens = passwordless.log_in(device=get_device(request), **body)
         return Response(describe_login(user, tokens))
 
 

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from accounts.errors import field_error
 from accounts.models import User
 
 IDENTIFIERS = ("email", "username", "phone")
@@ -30,13 +31,7 @@ def check_username_allowed(username: str | None) -> None:
     """
     letters = (username or "").translate(_SEPARATORS)
     if letters in RESERVED_USERNAMES:
-        raise ValidationError(
-            {
-                "username": ValidationError(
-                    "This username is reserved. Choose another.", code="reserved"
-                )
-            }
-        )
+        raise field_error("username", "This username is reserved. Choose another.", "reserved")
 
 
 def check_identifiers_free(user: User) -> None:

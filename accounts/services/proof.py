@@ -20,12 +20,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 from rest_framework.request import Request
 
-from accounts.errors import RecentLoginRequired
+from accounts.errors import PASSWORD_IS_WRONG, RecentLoginRequired, field_error
 from accounts.hooks import CODE_CHECKS
 from accounts.limits.rates import check_limit, make_code_counter
 from accounts.limits.workload import slow_work
@@ -86,9 +85,9 @@ def check_proof(user: User, proof: Proof, *, field: str = "password") -> None:
         if not _has_just_begun(user, proof.session_id):
             raise RecentLoginRequired
     elif not proof.password:
-        raise ValidationError({field: ValidationError("Enter your password.", code="required")})
+        raise field_error(field, "Enter your password.", "required")
     elif not user.check_password(proof.password):
-        raise ValidationError({field: ValidationError("This password is wrong.", code="invalid")})
+        raise field_error(field, PASSWORD_IS_WRONG)
     if proof.code:
         proof.before_code()
     for check in CODE_CHECKS.values():
