@@ -13,6 +13,11 @@ SecondFactorRequired, if that isn't enough."""
 OTHER_LOGINS: Final[dict[str, Callable[[User], bool]]] = {}
 """By the app's name. Each says whether a user can log in without a password, by this app."""
 
+FIRST_PROOFS: Final[dict[str, Callable[[User], None]]] = {}
+"""By the app's name. Each is called with the locked row of a user who has shown for the first time
+that they read the mail of their address. Until then the account may be somebody else's, who gave an
+address that isn't theirs: what logs in without a password, and was added before, has to go."""
+
 CODE_CHECKS: Final[dict[str, Callable[[User, str], None]]] = {}
 """By the app's name. Each is called with the locked row of a user whose password was right, and the
 code that was sent; see Note [Proof]. It raises a refusal if that isn't enough."""

@@ -12,9 +12,16 @@ class SecondFactorConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, and ask for the factor at each log-in, and with each proof."""
-        from accounts.hooks import CODE_CHECKS, EXPORT_SECTIONS, LOGIN_STEPS, OTHER_LOGINS, Section
+        from accounts.hooks import (
+            CODE_CHECKS,
+            EXPORT_SECTIONS,
+            FIRST_PROOFS,
+            LOGIN_STEPS,
+            OTHER_LOGINS,
+            Section,
+        )
         from accounts.second_factor import checks
-        from accounts.second_factor.passwordless import can_log_in
+        from accounts.second_factor.passwordless import can_log_in, forget_passkeys
         from accounts.second_factor.schema import FACTORS
         from accounts.second_factor.serializers import FactorsSerializer
         from accounts.second_factor.services import ask_for_factor, check_code, describe_factors
@@ -23,5 +30,6 @@ class SecondFactorConfig(AppConfig):
         register(checks.check_challenges, Tags.security)
         LOGIN_STEPS[self.name] = ask_for_factor
         OTHER_LOGINS[self.name] = can_log_in
+        FIRST_PROOFS[self.name] = forget_passkeys
         CODE_CHECKS[self.name] = check_code
         EXPORT_SECTIONS["second_factor"] = Section(FactorsSerializer, describe_factors, FACTORS)

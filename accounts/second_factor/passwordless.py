@@ -36,6 +36,7 @@ from accounts.security_log.models import Event
 from accounts.security_log.recording import record
 from accounts.services.account import admit
 from accounts.services.active_users import load_active_user
+from accounts.services.announcements import announce
 from accounts.tokens.claims import TokenPair
 
 SALT: Final = "accounts.second_factor.passwordless"
@@ -107,6 +108,17 @@ def record_failure(credential: AuthenticationResponse) -> None:
 def can_log_in(user: User) -> bool:
     """Return whether the user has a passkey."""
     return Passkey.objects.filter(user=user).exists()
+
+
+def forget_passkeys(user: User) -> None:
+    """Remove the passkeys from before anybody had shown that they read the user's mail.
+
+    Whoever registers with another's address must not come in after its owner has reset the
+    password. The authenticator app stays: by itself it lets nobody in. A user without a password
+    keeps their passkeys: they had no other way in.
+    """
+    if user.has_usable_password() and Passkey.objects.filter(user=user).delete()[0]:
+        announce(Event.PASSKEY_REMOVED, user)
 
 
 def _is_of_owner(passkey: Passkey, credential: AuthenticationResponse) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.hooks import OTHER_LOGINS
+from accounts.hooks import FIRST_PROOFS, OTHER_LOGINS
 from accounts.mail import mailer
 from accounts.mail.tokens import (
     EmailTokens,
@@ -75,7 +75,7 @@ def confirm_email(*, token: str) -> None:
         if not parts.new_email or not _is_of_email(user, parts):
             raise refuse_token()
         former, user.email = user.email, parts.new_email
-        user.is_email_verified = True
+        is_first, user.is_email_verified = not user.is_email_verified, True
         try:
             save_with_free_identifiers(
                 user, update_fields=["email", "is_email_verified", "updated_at"]
@@ -86,6 +86,8 @@ def confirm_email(*, token: str) -> None:
             announce(Event.EMAIL_CHANGED, user, email=former)
         else:
             record(Event.EMAIL_VERIFIED, user_id=user.pk)
+        if is_first:
+            _begin_anew(user)
 
 
 def verify_email_of(user: User) -> None:
@@ -94,6 +96,12 @@ def verify_email_of(user: User) -> None:
         user.is_email_verified = True
         user.save(update_fields=["is_email_verified"])
         record(Event.EMAIL_VERIFIED, user_id=user.pk)
+        _begin_anew(user)
+
+
+def _begin_anew(user: User) -> None:
+    for forget in FIRST_PROOFS.values():
+        forget(user)
 
 
 def _mail_reset(email: str) -> None:

@@ -4,11 +4,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core import mail
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.errors import Unauthorized
+from accounts.mail.tokens import make_email_token, make_reset_token
 from accounts.models import LoginSession, User
 from accounts.second_factor.models import Passkey
 from accounts.second_factor.passkeys import parse_authentication
@@ -19,7 +21,7 @@ from accounts.services.recovery import ask_for_reset
 from tests.accounts.second_factor.phone import Phone, ask_for_challenge, set_up_phone
 from tests.accounts.second_factor.security_key import CREATE, PRESENT, SecurityKey, new_key
 from tests.accounts.second_factor.test_passkeys import LIES, STEP, add, begin, code_of
-from tests.cast import PASSWORD, client_of
+from tests.cast import NEW_PASSWORD, PASSWORD, client_of
 from tests.concurrency import run_together
 
 pytestmark = [
@@ -227,3 +229,39 @@ def test_limits(anybody: APIClient, key: SecurityKey, settings: Settings) -> Non
     assert anybody.post(ALONE, body).status_code == 200
     assert anybody.post(ALONE, body).status_code == 429
     assert anybody.post(f"{ALONE}/options").status_code == 429
+
+
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "confirmation"])
+def test_passkey_of_whoever_used_anothers_address(
+    anybody: APIClient, alice: User, key: SecurityKey, is_reset: bool
+) -> None:
+    """It is gone once the owner of the address has the account, who is told."""
+    assert enter(anybody, key).status_code == 200
+    alice.refresh_from_db()
+    assert not alice.is_email_verified
+    if is_reset:
+        body = {"token": make_reset_token(alice), "new_password": NEW_PASSWORD}
+        path = "/auth/reset-password/confirm"
+    else:
+        body, path = {"token": make_email_token(alice, alice.email)}, "/auth/confirm-email"
+    assert anybody.post(path, body).status_code == 200
+    assert code_of(enter(anybody, key)) == WRONG
+    assert "A passkey of your account was removed" in [it.subject for it in mail.outbox]
+
+
+def test_passkey_survives_a_new_password(anybody: APIClient, alice: User, key: SecurityKey) -> None:
+    """Of an address that was the user's own already."""
+    User.objects.filter(pk=alice.pk).update(is_email_verified=True)
+    alice.refresh_from_db()
+    body = {"token": make_reset_token(alice), "new_password": NEW_PASSWORD}
+    assert anybody.post("/auth/reset-password/confirm", body).status_code == 200
+    assert enter(anybody, key).status_code == 200
+
+
+def test_passkey_that_is_the_only_way_in(anybody: APIClient, alice: User, key: SecurityKey) -> None:
+    """It stays: without a password, nobody had registered with another's address."""
+    User.objects.filter(pk=alice.pk).update(password=make_password(None))
+    alice.refresh_from_db()
+    body = {"token": make_email_token(alice, alice.email)}
+    assert anybody.post("/auth/confirm-email", body).status_code == 200
+    assert enter(anybody, key).status_code == 200
