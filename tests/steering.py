@@ -1,8 +1,9 @@
 """This process's Redis in the hands of a test: when it is away, and when it is probed."""
 
 from tests.clocks import Clock
-from usercache.backends.resilient import Recovery, ResilientBackend
+from usercache.backends.resilient import ResilientBackend
 from usercache.runtime import RUNTIME, get_store
+from usercache.workers import Worker
 
 
 def get_guard() -> ResilientBackend:
@@ -15,8 +16,9 @@ def get_guard() -> ResilientBackend:
 def steer_recovery() -> Clock:
     """Have nobody attend to the breaker but the test, and return the clock that it goes by."""
     guard, clock = get_guard(), Clock()
-    [recovery] = [thread for thread in RUNTIME.services if isinstance(thread, Recovery)]
-    recovery.end()
+    for service in RUNTIME.services:
+        if isinstance(service, Worker) and service.name == "usercache-recovery":
+            service.end()
     guard.breaker.clock, guard.breaker.steady_from = clock, 0.0
     return clock
 

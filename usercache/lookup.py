@@ -185,7 +185,7 @@ class Store(Backends):
         if versions and source.may_fill():
             # What the client-side cache lacks is likely to be in Redis neither: a hit then costs a
             # script instead of a GET, and a miss one round trip less.
-            held = backend.acquire_fill_lock(key, fill_lock)
+            [held] = backend.acquire_fill_locks([key], fill_lock)
             is_locked = held is None
         else:
             held, is_locked = backend.get(key), False
@@ -210,7 +210,7 @@ class Store(Backends):
                 self.sleep(pause)
                 held = backend.get(key)
                 continue
-            held = backend.acquire_fill_lock(key, fill_lock, instead_of=held or b"")
+            [held] = backend.acquire_fill_locks([key], fill_lock, held or b"")
             is_locked = held is None
         else:
             return self._load_and_fill(backend, lookup, fill_lock, lambda: self._load(lookup))
@@ -272,7 +272,7 @@ class Store(Backends):
         return (
             held[:1] not in (FILL_LOCK, WRITE_MARKER)
             and self._read(codec, key, held) is None
-            and backend.acquire_fill_lock(key, fill_lock, instead_of=held) is None
+            and backend.acquire_fill_locks([key], fill_lock, held) == [None]
         )
 
     def _read(self, codec: EntryCodec, key: str, entry: bytes) -> Record | None:

@@ -27,15 +27,20 @@ class Worker:
         work: Callable[[], object],
         note_error: Callable[[Exception], object],
         restart_seconds: float = RESTART_SECONDS,
+        called: threading.Event | None = None,
     ) -> None:
-        """Start no thread yet. `work` must return soon after `ended` is set."""
-        self._name = name
+        """Start no thread yet. `work` must return soon after `ended` is set, and `called` with it.
+
+        `called` is what `work` waits for, if there is such an event.
+        """
+        self.name = name
         self._work = work
         self._note_error = note_error
         self._restart_seconds = restart_seconds
         self._logged = ""
         self._thread: threading.Thread | None = None
         self.ended = threading.Event()
+        self._called = called or self.ended
 
     def start(self) -> None:
         """Start the thread, unless it was started before.
@@ -44,13 +49,14 @@ class Worker:
             RuntimeError: no thread can be started; another call may try again.
         """
         if self._thread is None and not self.ended.is_set():
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             thread.start()
             self._thread = thread
 
     def end(self) -> None:
         """Signal the end, and wait for the thread up to JOIN_SECONDS."""
         self.ended.set()
+        self._called.set()
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
@@ -74,4 +80,4 @@ class Worker:
         told = repr(error)
         if told != self._logged:  # each second, perhaps, but logged once
             self._logged = told
-            logger.error("%s failed and goes on.", self._name, exc_info=error)
+            logger.error("%s failed and goes on.", self.name, exc_info=error)

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
+from tests.backends import acquire_fill_lock
 from tests.counting import counts
 from tests.usercache.conftest import MakeUser
 from tests.users import User
@@ -193,7 +194,7 @@ def test_entry_that_cannot_be_read_is_replaced(alice: User) -> None:
     """As after a change of the columns; outside of requests a look-up does it."""
     store, key, fill_lock = get_store(), record_key(alice.pk), new_fill_lock()
     backend = store.redis or store.memory
-    backend.acquire_fill_lock(key, fill_lock)
+    acquire_fill_lock(backend, key, fill_lock)
     backend.fill({key: (b"of another shape", TTL_MS)}, fill_lock)
     assert [queries_of(f"/read/{alice.pk}") for _ in range(2)] == [2, 0]
 

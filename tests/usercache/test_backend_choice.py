@@ -10,6 +10,7 @@ from django.db import OperationalError
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.backends import acquire_fill_lock
 from tests.clocks import Clock
 from tests.counting import counted_events, counts
 from tests.users import User
@@ -361,7 +362,7 @@ def test_batch_in_a_transaction_takes_no_lock(world: World) -> None:
 def test_batch_never_waits(world: World, kind: bytes) -> None:
     """A key that another caller holds is loaded and not filled."""
     if kind == FILL_LOCK:
-        world.redis.acquire_fill_lock(KEY, new_fill_lock())
+        acquire_fill_lock(world.redis, KEY, new_fill_lock())
     else:
         world.redis.set_markers([KEY], new_token())
     assert len(world.look_up_many(lambda keys: dict.fromkeys(keys, VALUES))) == 2
@@ -455,7 +456,7 @@ def test_row_seen_past_memory_ends_what_memory_holds(world: World, look_up: str)
     world.look_up(), world.look_up()
     assert world.recall() == VALUES
     fill_lock = new_fill_lock()
-    memory.acquire_fill_lock(OTHER, fill_lock)  # by a loader that has read the row of before
+    acquire_fill_lock(memory, OTHER, fill_lock)  # by a loader that has read the row of before
     reported.is_being_told = True
     world.values = newer = ("alice@example.com", 8)
     if look_up == "look_up":

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from tests.backends import acquire_fill_lock
 from tests.caches import lead_shared_alias
 from tests.counting import CountCommands, counts
 from tests.servers.redis_server import RedisServer
@@ -98,7 +99,7 @@ def test_marker_and_fill_lock_are_respected(
     pks, store = [user.pk for user in some], get_store()
     store.set_markers([record_key(pks[0])], new_token())
     backend = store.redis or store.memory
-    backend.acquire_fill_lock(record_key(pks[1]), new_fill_lock())
+    acquire_fill_lock(backend, record_key(pks[1]), new_fill_lock())
     for queries in (1, 1):
         with django_assert_num_queries(queries):
             assert list(get_users_by_ids(pks)) == pks

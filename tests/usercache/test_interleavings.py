@@ -100,7 +100,7 @@ class World:
             return
         if actor.at == "update":
             self.lock_holder = actor
-        elif actor.at in ("get", "acquire_fill_lock"):
+        elif actor.at in ("get", "acquire_fill_locks"):
             self.began.setdefault(actor, self.committed)
         actor.step()
 

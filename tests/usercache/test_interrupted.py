@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 from redis.connection import AbstractConnection
 
+from tests.backends import acquire_fill_lock
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from usercache.backends import redis as redis_backend
@@ -43,7 +44,7 @@ def backend(
 
 OPERATIONS: dict[str, Callable[[RedisBackend], object]] = {
     "get": lambda backend: backend.get("a"),
-    "script": lambda backend: backend.acquire_fill_lock("c", new_fill_lock()),
+    "script": lambda backend: acquire_fill_lock(backend, "c", new_fill_lock()),
     "pipeline": lambda backend: backend.get_many(["a", "a"]),
     "scripts": lambda backend: backend.set_markers(["d", "e"], new_token()),
     "set": lambda backend: backend.set_pointer("a", "a", 600_000),

@@ -9,6 +9,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from pytest_django import Settings
 
+from tests.backends import acquire_fill_lock
 from tests.clocks import Clock
 from tests.counting import counted_events, counts
 from tests.users import User
@@ -99,7 +100,7 @@ def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: Mem
     """A caller that may not fill takes no lock and never waits: the marker may be its own."""
     assert look_up(store, codec, load, may_fill=False) == VALUES
     assert local.get(KEY) is None
-    local.acquire_fill_lock(KEY, new_fill_lock())
+    acquire_fill_lock(local, KEY, new_fill_lock())
     assert look_up(store, codec, load, may_fill=False) == VALUES
     local.set_markers([KEY], new_token())
     assert look_up(store, codec, load, may_fill=False) == VALUES
@@ -112,7 +113,7 @@ def test_wait_for_anothers_fill_lock_is_bounded(
     """Pauses double from 2 ms and add up to the bound; then the waiter loads without filling."""
     settings.USERCACHE_FILL_LOCK_WAIT_SECONDS = 0.25
     fill_lock = new_fill_lock()
-    local.acquire_fill_lock(KEY, fill_lock)
+    acquire_fill_lock(local, KEY, fill_lock)
     assert look_up(store, codec, load) == VALUES
     assert slept[:3] == [FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS, 4 * FIRST_PAUSE_SECONDS]
     assert sum(slept) == pytest.approx(0.25)
@@ -177,7 +178,7 @@ def test_holder_who_changes_makes_nobody_wait_longer(
         slept.append(seconds)
         local.clear_markers([KEY], tokens[-1], [])
         if len(slept) % 2:
-            local.acquire_fill_lock(KEY, new_fill_lock())
+            acquire_fill_lock(local, KEY, new_fill_lock())
         else:
             tokens.append(new_token())
             local.set_markers([KEY], tokens[-1])
@@ -206,7 +207,7 @@ def test_waiter_takes_over_where_the_fill_lock_is_gone(
     store: Store, codec: Codec, local: MemoryBackend
 ) -> None:
     """When an invalidation removes the loader's fill lock, one of the waiting callers fills."""
-    local.acquire_fill_lock(KEY, new_fill_lock())
+    acquire_fill_lock(local, KEY, new_fill_lock())
     store.sleep = lambda _seconds: local.invalidate([KEY])
     assert look_up(store, codec, load) == VALUES
     assert look_up(store, codec, never) == VALUES
@@ -253,7 +254,7 @@ def test_entry_older_than_its_ttl_is_a_miss(
     assert counts(store)["unreadable_age"] == 1
     fill_lock = new_fill_lock()
     local.invalidate([KEY])
-    local.acquire_fill_lock(KEY, fill_lock)
+    acquire_fill_lock(local, KEY, fill_lock)
     local.fill({KEY: (entry, 60_000)}, fill_lock)
     assert look_up(store, codec, lambda: newer) == newer
 

@@ -67,11 +67,11 @@ class MemoryRedis(MemoryBackend):
         super().__init__(cache, clock)
         self.hearers: list[Callable[[Sequence[str] | None], None]] = []
 
-    def acquire_fill_lock(
-        self, key: str, fill_lock: bytes, instead_of: bytes = b""
-    ) -> bytes | None:
-        self._tell([key])
-        return super().acquire_fill_lock(key, fill_lock, instead_of)
+    def acquire_fill_locks(
+        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+    ) -> list[bytes | None]:
+        self._tell(keys)
+        return super().acquire_fill_locks(keys, fill_lock, instead_of)
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
         self._tell(list(entries))

@@ -58,16 +58,13 @@ class Backend(Invalidated, Protocol):
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return what each key holds. One operation."""
 
-    def acquire_fill_lock(
-        self, key: str, fill_lock: bytes, instead_of: bytes = b""
-    ) -> bytes | None:
-        """Lock a key that is absent or holds the unreadable `instead_of`.
+    def acquire_fill_locks(
+        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+    ) -> list[bytes | None]:
+        """Lock each key that is absent or holds the unreadable `instead_of`.
 
-        Returns None if the lock is the caller's, else what the key holds.
+        Returns None for each that is locked by this, else what the key holds.
         """
-
-    def acquire_fill_locks(self, keys: Sequence[str], fill_lock: bytes) -> list[bytes | None]:
-        """Lock each key that is absent; return None for each locked, else what the key holds."""
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
         """Replace the fill lock by the entry, with its TTL in milliseconds, where it still stands.

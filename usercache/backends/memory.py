@@ -42,7 +42,6 @@ class MemoryBackend:
         """Each write marker's holders and deadlines; the markers set last come last."""
 
     def get(self, key: str) -> bytes | None:
-        """Return what the key holds."""
         if self._markers and self._is_marked(key):
             holders = self._markers.get(key, {})
             return serialize_marker(
@@ -51,27 +50,23 @@ class MemoryBackend:
         kept = cast("tuple[float, bytes] | None", self._cache.get(key))
         return kept[1] if kept is not None and self.clock() < kept[0] else None
 
-    def acquire_fill_lock(
-        self, key: str, fill_lock: bytes, instead_of: bytes = b""
-    ) -> bytes | None:
-        """Take the fill lock and return None, or return what the key holds."""
-        with self._lock:
-            held = self.get(key)
-            if held is None or held == instead_of:
-                self._keep(key, fill_lock, conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
-                return None
-            return held
-
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return what each of the keys holds."""
         return [self.get(key) for key in keys]
 
-    def acquire_fill_locks(self, keys: Sequence[str], fill_lock: bytes) -> list[bytes | None]:
-        """Take the fill lock on each key that is absent, and return what the others hold."""
-        return [self.acquire_fill_lock(key, fill_lock) for key in keys]
+    def acquire_fill_locks(
+        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+    ) -> list[bytes | None]:
+        answers = list[bytes | None]()
+        for key in keys:
+            with self._lock:
+                held = self.get(key)
+                if held is None or held == instead_of:
+                    self._keep(key, fill_lock, conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
+                    held = None
+            answers.append(held)
+        return answers
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
-        """Replace each fill lock that still stands by its entry; return how many did."""
         with self._lock:
             standing = [key for key in entries if self.get(key) == fill_lock]
             for key in standing:
@@ -80,11 +75,9 @@ class MemoryBackend:
         return len(standing)
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
-        """Let a pointer key lead to an id."""
         self._keep(key, pk.encode(), self._bound(ttl_ms))
 
     def set_markers(self, keys: Sequence[str], token: bytes) -> None:
-        """Refuse every fill of these keys until the token is cleared or its TTL ends."""
         deadline = self.clock() + conf.USERCACHE_WRITE_MARKER_TTL_SECONDS
         with self._lock:
             self._give_up_expired()
@@ -94,7 +87,6 @@ class MemoryBackend:
             self._cache.delete_many(keys)
 
     def clear_markers(self, keys: Sequence[str], token: bytes, pointers: Sequence[str]) -> None:
-        """Remove the token from each key, delete keys without another, and drop the pointers."""
         with self._lock:
             for key in keys:
                 holders = self._markers.get(key, {})
@@ -106,18 +98,15 @@ class MemoryBackend:
             self._cache.delete_many([*keys, *pointers])
 
     def invalidate(self, keys: Sequence[str], pointers: Sequence[str] = ()) -> None:
-        """Drop records, fill locks and pointers; write markers stay."""
         with self._lock:
             self._cache.delete_many([*keys, *pointers])
 
     def invalidate_all(self) -> None:
-        """Drop every record, fill lock and pointer; write markers stay."""
         with self._lock:
             self._cache.clear()
 
     def seconds_left(self, key: str) -> float | None:
-        """Return None: LocMemCache doesn't expose it."""
-        return None
+        return None  # LocMemCache doesn't expose it
 
     def _keep(self, key: str, value: bytes, seconds: float) -> None:
         self._cache.set(key, (self.clock() + seconds, value), seconds)

@@ -83,19 +83,16 @@ class RedisBackend:
         answers = self._exchange([("GET", self.prefix + key) for key in keys])
         return list(map(_raise_unless_foreign, answers))
 
-    def acquire_fill_lock(
-        self, key: str, fill_lock: bytes, instead_of: bytes = b""
-    ) -> bytes | None:
-        """Take the fill lock and return None, or return what the key holds."""
-        [held] = self._acquire([key], fill_lock, instead_of)
-        return held
-
-    def acquire_fill_locks(self, keys: Sequence[str], fill_lock: bytes) -> list[bytes | None]:
-        """Take the fill lock on each key that is absent, and return what the others hold."""
-        return self._acquire(keys, fill_lock, b"")
+    def acquire_fill_locks(
+        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+    ) -> list[bytes | None]:
+        ttl_ms = _milliseconds(conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
+        script = lua.ACQUIRE_FILL_LOCK
+        return self._execute(
+            [("EVAL", script, 1, self.prefix + key, fill_lock, ttl_ms, instead_of) for key in keys]
+        )
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
-        """Replace each fill lock that still stands by its entry; return how many did."""
         return sum(
             self._execute(
                 [
@@ -106,7 +103,6 @@ class RedisBackend:
         )
 
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
-        """Let a pointer key lead to an id."""
         self._execute([("SET", self.prefix + key, pk, "PX", ttl_ms)])
 
     def set_markers(self, keys: Sequence[str], token: bytes) -> None:
@@ -205,15 +201,6 @@ class RedisBackend:
         ]
         commands += [("DEL", self.prefix + key) for key in pointers]
         self._execute_for_good(commands)
-
-    def _acquire(
-        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes
-    ) -> list[bytes | None]:
-        ttl_ms = _milliseconds(conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
-        script = lua.ACQUIRE_FILL_LOCK
-        return self._execute(
-            [("EVAL", script, 1, self.prefix + key, fill_lock, ttl_ms, instead_of) for key in keys]
-        )
 
     def _execute(self, commands: Sequence[Command]) -> list[Any]:
         answers = self._exchange(commands)

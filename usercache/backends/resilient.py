@@ -103,7 +103,6 @@ class ResilientBackend:
 
     get = _guarded(RedisBackend.get)
     get_many = _guarded(RedisBackend.get_many)
-    acquire_fill_lock = _guarded(RedisBackend.acquire_fill_lock)
     acquire_fill_locks = _guarded(RedisBackend.acquire_fill_locks)
     fill = _guarded(RedisBackend.fill)
     set_pointer = _guarded(RedisBackend.set_pointer)
@@ -212,32 +211,20 @@ class ResilientBackend:
         )
 
 
-class Recovery:
-    """The thread that attends to a resilient backend."""
+def attending(redis: ResilientBackend, events: Events) -> Worker:
+    """Return the thread that attends to a resilient backend."""
+    called = redis.needs_attention
 
-    def __init__(self, redis: ResilientBackend, events: Events) -> None:
-        """Start nothing yet."""
-        self._redis = redis
-        self._worker = Worker("usercache-recovery", self._run, events.note_unexpected)
-
-    def start(self) -> None:
-        """Start the thread; raises `RuntimeError` where there can't be one."""
-        self._worker.start()
-
-    def end(self) -> None:
-        """Stop the thread."""
-        self._worker.ended.set()
-        self._redis.needs_attention.set()
-        self._worker.end()
-
-    def _run(self) -> None:
-        called = self._redis.needs_attention
+    def attend() -> None:
         while True:
-            called.wait(self._redis.seconds_to_attend)
+            called.wait(redis.seconds_to_attend)
             called.clear()
-            if self._worker.ended.is_set():
+            if worker.ended.is_set():
                 return
             try:
-                self._redis.attend()
+                redis.attend()
             finally:
                 connections.close_all()  # this thread's
+
+    worker = Worker("usercache-recovery", attend, events.note_unexpected, called=called)
+    return worker

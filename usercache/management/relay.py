@@ -1,15 +1,17 @@
-"""The loop that drains the outbox as it fills."""
+"""The loop that drains the outbox as it fills, and how much is left in it."""
 
 import logging
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
-from django.db import connections
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from usercache.conf import conf
+from usercache.models import PendingInvalidation
 from usercache.orm import outbox
 from usercache.orm.journal import Journal, journal_of
 from usercache.runtime import get_store
@@ -18,6 +20,13 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
 """Between two attempts while the database can't be reached."""
+
+
+class Backlog(NamedTuple):
+    """How many rows are pending, and the age of the oldest."""
+
+    waiting: int
+    oldest_seconds: float
 
 
 class Relay:
@@ -63,3 +72,13 @@ def _disconnect(journal: Journal, home: BaseDatabaseWrapper) -> None:
         journal.unlisten()
     home.close()
     journal.connection.close()
+
+
+def get_backlog() -> Backlog:
+    """Return the number of pending rows, and the age of the oldest. One query."""
+    found = PendingInvalidation.objects.using(outbox.get_alias()).aggregate(
+        waiting=models.Count("pk"), oldest=models.Min("created_at")
+    )
+    oldest = found["oldest"]
+    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    return Backlog(found["waiting"], max(0.0, age))

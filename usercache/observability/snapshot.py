@@ -19,6 +19,7 @@ from usercache.backends.base import UnavailableError
 from usercache.clocks import MILLISECONDS
 from usercache.keys import PROBE, record_key
 from usercache.lookup import Store
+from usercache.management.relay import Backlog, get_backlog
 from usercache.management.units import parse_span
 from usercache.observability import metrics
 from usercache.observability.metrics.state import ProcessState, RedisState
@@ -27,7 +28,6 @@ from usercache.observability.metrics.table import AUDITED, COUNTERS
 from usercache.observability.metrics.time_buckets import Latency, TimeBucket, add_up, start_of
 from usercache.observability.observers import observers_of
 from usercache.observability.status import NO_REDIS, Status, check_outbox, judge
-from usercache.orm.outbox import Backlog, get_backlog
 from usercache.runtime import get_store
 
 SCHEMA_VERSION: Final = 1  # goes up when a field of the JSON goes away or changes its meaning

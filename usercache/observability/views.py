@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from prometheus_client.exposition import choose_encoder
 
 from usercache.conf import conf
+from usercache.management.relay import get_backlog
 from usercache.observability.bounded_query import BoundedQuery
 from usercache.observability.prometheus import SnapshotCollector
 from usercache.observability.snapshot import (
@@ -22,7 +23,6 @@ from usercache.observability.snapshot import (
     parse_window,
     take_snapshot,
 )
-from usercache.orm.outbox import get_backlog
 
 try:
     from rest_framework.exceptions import AuthenticationFailed

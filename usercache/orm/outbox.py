@@ -20,13 +20,13 @@ statement that changed many users are drained last.
 
 import datetime
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from django.contrib.auth import get_user_model
 from django.db import connections, models, router, transaction
 from django.utils import timezone
 
-from usercache.codec import Codec, get_codec
+from usercache.codec import get_codec
 from usercache.identifiers import canonical_pk
 from usercache.keys import EXTENSION_PREFIX, extension_key, record_key
 from usercache.lookup import Store
@@ -41,21 +41,6 @@ WRITER_GRACE: Final = datetime.timedelta(seconds=2)
 
 EVERYBODY: Final = "*"
 """In a row's user_id: invalidate every user."""
-
-
-class Backlog(NamedTuple):
-    """How many rows are pending, and the age of the oldest."""
-
-    waiting: int
-    oldest_seconds: float
-
-
-def read_identifiers(codec: Codec, using: str, pks: Sequence[Any]) -> list[dict[str, object]]:
-    """Return these rows' identifiers. One query; none where no identifier is cached."""
-    if not codec.identifiers:
-        return []  # values() of no columns would be all of them
-    rows = codec.model._base_manager.using(using).filter(pk__in=pks)
-    return list(rows.values(*codec.identifiers))
 
 
 def enqueue(using: str, user_ids: Iterable[Any]) -> None:
@@ -119,16 +104,6 @@ def keys_of(user_ids: Collection[str]) -> list[str] | None:
         if user_id.startswith(EXTENSION_PREFIX):  # which a user's key may do, too
             keys.append(extension_key(user_id))
     return keys
-
-
-def get_backlog() -> Backlog:
-    """Return the number of pending rows, and the age of the oldest. One query."""
-    found = PendingInvalidation.objects.using(get_alias()).aggregate(
-        waiting=models.Count("pk"), oldest=models.Min("created_at")
-    )
-    oldest = found["oldest"]
-    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
-    return Backlog(found["waiting"], max(0.0, age))
 
 
 def get_alias() -> str:

@@ -1,5 +1,7 @@
 """Model signals to announced writes, for every save and deletion of a user."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final
 
 from django.apps import apps
@@ -11,8 +13,58 @@ from usercache.codec import get_codec
 from usercache.identifiers import row_pk
 from usercache.instances import columns, saving
 from usercache.instances.saving import refuse_read_only, upgrades_hash
-from usercache.orm.pending import PendingWrite, PendingWrites
 from usercache.orm.writes import Write, touches_cache
+
+
+class _Pending(list[Write]):
+    def __reduce__(self) -> tuple[type["_Pending"], tuple[()]]:
+        return _Pending, ()
+
+
+class PendingWrites:
+    """The writes of an instance between two signals, in an attribute of its `_state`.
+
+    Several, since other receivers may save an instance that is being saved or deleted. Django sends
+    no signal when a save or a deletion fails: so methods are wrapped, and one that failed leaves no
+    write in the instance. What anything else leaves is copied and pickled as nothing.
+    """
+
+    def __init__(self, attribute: str) -> None:
+        """Name the attribute."""
+        self._attribute = attribute
+
+    def push(self, instance: models.Model, write: Write) -> None:
+        """Keep a write."""
+        vars(instance._state).setdefault(self._attribute, _Pending()).append(write)
+
+    def pop(self, instance: models.Model) -> Write | None:
+        """Return the last write that was kept, None if there is none."""
+        writes = self._writes_of(instance)
+        if not writes:
+            return None
+        write = writes.pop()
+        if not writes:
+            delattr(instance._state, self._attribute)
+        return write
+
+    def ending_what_failed(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method that does the same, and ends the writes that it leaves behind."""
+
+        @wraps(method)
+        def call(instance: models.Model, *args: Any, **kwargs: Any) -> Any:
+            # Earlier ones belong to another save of the same instance, which is still running.
+            under_way = len(self._writes_of(instance))
+            try:
+                return method(instance, *args, **kwargs)
+            finally:
+                while len(self._writes_of(instance)) > under_way and (left := self.pop(instance)):
+                    left.end()
+
+        return call
+
+    def _writes_of(self, instance: models.Model) -> list[Write]:
+        return getattr(instance._state, self._attribute, [])
+
 
 PENDING_WRITES: Final = PendingWrites("usercache_writes")
 
@@ -73,20 +125,19 @@ def connect() -> None:
 
 def _announce(instance: models.Model, using: str, fields: frozenset[str] | None = None) -> None:
     write, pk = Write(using, fields), row_pk(get_codec(), instance)
-    PENDING_WRITES.push(instance, PendingWrite(write, pk))
+    PENDING_WRITES.push(instance, write)
     if pk is not None:
         write.announce([pk])
     write.begin()
 
 
 def _finish(instance: models.Model) -> None:
-    pending = PENDING_WRITES.pop(instance)
-    if pending is None:
+    write = PENDING_WRITES.pop(instance)
+    if write is None:
         return
-    write, announced = pending
     write.end()
     write.note_instance(instance)
     pk = row_pk(get_codec(), instance)
-    if pk is not None and pk != announced:
+    if pk is not None and pk not in write.announced:
         write.announce_new([pk])
     write.finish()

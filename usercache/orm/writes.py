@@ -20,7 +20,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache.backends.base import new_token
-from usercache.codec import get_codec
+from usercache.codec import Codec, get_codec
 from usercache.conf import conf
 from usercache.database import after_commit, is_in_transaction
 from usercache.identifiers import format_pointers, identifiers_of
@@ -64,7 +64,7 @@ class Write:
         self._awaits_commit = False
         self._renewing = threading.Lock()
         self._is_over = False
-        self._pks: list[Any] = []
+        self.announced: list[Any] = []
         self._pointers: list[str] = []
         self._noted = set[Any]()
         """Keys whose rows in the outbox can't be drained ahead of the change."""
@@ -84,7 +84,7 @@ class Write:
                 if not self._journal.notes_changes:
                     outbox.enqueue(self._using, batch)
             if self._drops_pointers:
-                for identifiers in outbox.read_identifiers(codec, self._using, batch):
+                for identifiers in _read_identifiers(codec, self._using, batch):
                     self.note_pointers(format_pointers(codec.model, identifiers))
 
     def announce_new(self, pks: Sequence[Any]) -> None:
@@ -104,7 +104,9 @@ class Write:
         exclude other writers. Call it before the commit. One query.
         """
         if self._label:
-            changed = outbox.read_labelled(self._using, self._label).difference(map(str, self._pks))
+            changed = outbox.read_labelled(self._using, self._label).difference(
+                map(str, self.announced)
+            )
             # Overlapping writes share a label, and each announces what it has the keys of.
             self.announce_new(
                 sorted(
@@ -153,7 +155,7 @@ class Write:
         store = get_store()
         pointers = list(dict.fromkeys(self._pointers))
         confirmed, owed = list[Any](), list[Any]()
-        for batch in _batches(self._pks):
+        for batch in _batches(self.announced):
             keys = list(map(self._to_key, batch))
             is_confirmed = store.clear_markers(keys, self._token, pointers)
             (confirmed if is_confirmed else owed).extend(batch)
@@ -177,14 +179,14 @@ class Write:
 
     def renew(self) -> None:
         """Set the write markers again, unless the write is complete. Called by another thread."""
-        for batch in _batches(list(self._pks)):
+        for batch in _batches(list(self.announced)):
             with self._renewing:
                 if self._is_over:
                     return
                 get_store().set_markers(list(map(self._to_key, batch)), self._token)
 
     def _set_markers(self, pks: Sequence[Any]) -> bool:
-        self._pks += pks
+        self.announced += pks
         store = get_store()  # first: a new store begins its renewals again
         self._follow_transaction()
         return store.set_markers(list(map(self._to_key, pks)), self._token)
@@ -283,6 +285,13 @@ def touches_cache(columns: Iterable[str] | None) -> bool:
     meta = codec.model._meta
     cached = {f.name for f in meta.concrete_fields if f.attname in codec.watched}
     return not (codec.watched | cached | {"pk"}).isdisjoint(columns)
+
+
+def _read_identifiers(codec: Codec, using: str, pks: Sequence[Any]) -> list[dict[str, object]]:
+    if not codec.identifiers:
+        return []  # values() of no columns would be all of them
+    rows = codec.model._base_manager.using(using).filter(pk__in=pks)
+    return list(rows.values(*codec.identifiers))
 
 
 def _drop_if_dead(connection: BaseDatabaseWrapper) -> None:

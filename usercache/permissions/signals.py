@@ -18,7 +18,7 @@ from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.identifiers import row_pk
 from usercache.orm import outbox
-from usercache.orm.pending import PendingWrite, PendingWrites
+from usercache.orm.signals import PendingWrites
 from usercache.orm.writes import Write
 from usercache.permissions.links import (
     PERMISSIONS,
@@ -128,13 +128,13 @@ def _announce(instance: models.Model, using: str, find: Callable[[], Iterable[st
     if not conf.USERCACHE_ENABLED:
         return
     write = Write(using, (), names_records=True)
-    PENDING_WRITES.push(instance, PendingWrite(write))
+    PENDING_WRITES.push(instance, write)
     write.announce(list(dict.fromkeys(find())))
     write.begin()
 
 
 def _finish(instance: models.Model) -> None:
-    if pending := PENDING_WRITES.pop(instance):
-        pending.write.end()
-        pending.write.announce_changed()  # what was linked since it was announced
-        pending.write.finish()
+    if write := PENDING_WRITES.pop(instance):
+        write.end()
+        write.announce_changed()  # what was linked since it was announced
+        write.finish()

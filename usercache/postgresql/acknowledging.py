@@ -60,6 +60,7 @@ class Acknowledgements:
             "usercache-acknowledgements",
             lambda: self._run(worker.ended, store.events),
             store.events.note_unexpected,
+            called=self._called,
         )
         self._worker = worker
         return [self]
@@ -72,8 +73,6 @@ class Acknowledgements:
     def end(self) -> None:
         """Delete what is left, and stop the thread."""
         if self._worker is not None:
-            self._worker.ended.set()
-            self._called.set()
             self._worker.end()
 
     def take(self, using: str, label: str, user_ids: Sequence[str]) -> bool:

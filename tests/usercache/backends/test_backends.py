@@ -8,6 +8,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from pytest_django import Settings
 from redis import Redis
 
+from tests.backends import acquire_fill_lock
 from tests.clocks import Clock
 from tests.usercache.steps import count_steps
 from tests.waiting import wait_until
@@ -36,7 +37,7 @@ TTL_MS = 60_000
 
 def fill(backend: Backend, key: str = KEY, entry: bytes = ENTRY) -> None:
     fill_lock = new_fill_lock()
-    assert backend.acquire_fill_lock(key, fill_lock) is None
+    assert acquire_fill_lock(backend, key, fill_lock) is None
     assert backend.fill({key: (entry, TTL_MS)}, fill_lock)
 
 
@@ -54,8 +55,8 @@ def test_fill_in_a_fill_lock_s_place(backend: Backend) -> None:
 def test_fill_lock_holds_others_off(backend: Backend) -> None:
     """The second sees the first one's fill lock, and can't fill with its own."""
     first, second = new_fill_lock(), new_fill_lock()
-    assert backend.acquire_fill_lock(KEY, first) is None
-    assert backend.acquire_fill_lock(KEY, second) == first
+    assert acquire_fill_lock(backend, KEY, first) is None
+    assert acquire_fill_lock(backend, KEY, second) == first
     assert not backend.fill({KEY: (ENTRY, TTL_MS)}, second)
     assert backend.fill({KEY: (ENTRY, TTL_MS)}, first)
 
@@ -63,23 +64,23 @@ def test_fill_lock_holds_others_off(backend: Backend) -> None:
 def test_fill_lock_is_refused_where_an_entry_is(backend: Backend) -> None:
     """An entry that came meanwhile is returned instead of a fill lock."""
     fill(backend)
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) == ENTRY
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) == ENTRY
 
 
 def test_fill_lock_replaces_the_unreadable_entry_it_names(backend: Backend) -> None:
     """What can't be decoded gives way, but only if it is still that."""
     fill(backend, entry=b"R unreadable")
     assert (
-        backend.acquire_fill_lock(KEY, new_fill_lock(), instead_of=b"R something else")
+        acquire_fill_lock(backend, KEY, new_fill_lock(), instead_of=b"R something else")
         == b"R unreadable"
     )
-    assert backend.acquire_fill_lock(KEY, new_fill_lock(), instead_of=b"R unreadable") is None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock(), instead_of=b"R unreadable") is None
 
 
 def test_forget_takes_the_fill_lock_away(backend: Backend) -> None:
     """An invalidation during a load wins over the load."""
     fill_lock = new_fill_lock()
-    backend.acquire_fill_lock(KEY, fill_lock)
+    acquire_fill_lock(backend, KEY, fill_lock)
     backend.invalidate([KEY])
     assert not backend.fill({KEY: (ENTRY, TTL_MS)}, fill_lock)
     assert backend.get(KEY) is None
@@ -97,7 +98,7 @@ def test_marker_replaces_an_entry(backend: Backend) -> None:
 def test_marker_takes_the_fill_lock_away(backend: Backend) -> None:
     """A load that began before the announcement can't be filled after it."""
     fill_lock = new_fill_lock()
-    backend.acquire_fill_lock(KEY, fill_lock)
+    acquire_fill_lock(backend, KEY, fill_lock)
     backend.set_markers([KEY], new_token())
     assert not backend.fill({KEY: (ENTRY, TTL_MS)}, fill_lock)
 
@@ -105,7 +106,7 @@ def test_marker_takes_the_fill_lock_away(backend: Backend) -> None:
 def test_no_fill_lock_at_a_marker(backend: Backend) -> None:
     """While a write is under way nobody can become the one who fills."""
     backend.set_markers([KEY], new_token())
-    held = backend.acquire_fill_lock(KEY, new_fill_lock())
+    held = acquire_fill_lock(backend, KEY, new_fill_lock())
     assert held is not None
     assert held[:1] == WRITE_MARKER
 
@@ -126,9 +127,9 @@ def test_marker_of_two_writers_stands_until_both_are_done(backend: Backend) -> N
     backend.set_markers([KEY], first)
     backend.set_markers([KEY], second)
     backend.clear_markers([KEY], first, [])
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
     backend.clear_markers([KEY], second, [])
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is None
 
 
 def test_lowering_twice_is_lowering_once(backend: Backend) -> None:
@@ -138,7 +139,7 @@ def test_lowering_twice_is_lowering_once(backend: Backend) -> None:
     backend.set_markers([KEY], second)
     backend.clear_markers([KEY], first, [])
     backend.clear_markers([KEY], first, [])
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
 
 
 def test_raising_again_extends_the_same_holder(backend: Backend) -> None:
@@ -172,9 +173,9 @@ def test_marker_stands_for_every_holder_it_merged(backend: Backend) -> None:
     assert holders_of(held) == {MERGED, *tokens[2:]}
     for token in tokens[2:]:
         backend.clear_markers([KEY], token, [])
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
     backend.clear_markers([KEY], tokens[0], [])  # the other may still be under way
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
 
 
 def test_as_many_holders_as_are_told_apart_are_each_lowered(backend: Backend) -> None:
@@ -262,7 +263,7 @@ def test_forget_leaves_a_marker(backend: Backend) -> None:
     backend.invalidate([KEY])
     backend.invalidate_all()
     assert backend.get(OTHER) is None
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
 
 
 def test_write_many(backend: Backend) -> None:
@@ -305,7 +306,7 @@ def test_forget_all_drops_records_fill_locks_and_pointers(backend: Backend) -> N
     fill(backend)
     backend.set_pointer(POINTER, "1", TTL_MS)
     fill_lock = new_fill_lock()
-    backend.acquire_fill_lock(OTHER, fill_lock)
+    acquire_fill_lock(backend, OTHER, fill_lock)
     backend.invalidate_all()
     assert backend.get(KEY) is None
     assert backend.get(POINTER) is None
@@ -383,7 +384,7 @@ def test_abandoned_holder_does_not_keep_the_key_in_memory(settings: Settings) ->
     now = 30.0
     backend.set_markers([KEY], token := new_token())
     now = 60.0
-    assert backend.acquire_fill_lock(KEY, new_fill_lock()) is not None
+    assert acquire_fill_lock(backend, KEY, new_fill_lock()) is not None
     backend.clear_markers([KEY], token, [])
     fill(backend)
 
@@ -395,7 +396,7 @@ def test_each_value_lives_as_long_as_it_should(settings: Settings) -> None:
     backend = redis_backend.connect(conf.USERCACHE_REDIS_ALIAS)
     assert backend.seconds_left(KEY) is None
     fill_lock = new_fill_lock()
-    assert backend.acquire_fill_lock(KEY, fill_lock) is None
+    assert acquire_fill_lock(backend, KEY, fill_lock) is None
     assert backend.acquire_fill_locks([OTHER], fill_lock) == [None]
     backend.set_pointer(POINTER, "1", 50_000)
     lives = [backend.seconds_left(key) for key in (KEY, OTHER, POINTER)]
@@ -420,11 +421,11 @@ def test_entries_of_process_memory_live_for_seconds(
         lives[key] = timeout
 
     fill_lock = new_fill_lock()
-    backend.acquire_fill_lock(KEY, fill_lock)
+    acquire_fill_lock(backend, KEY, fill_lock)
     monkeypatch.setattr(backend._cache, "set", note)
     backend.fill({KEY: (ENTRY, ttl_ms)}, fill_lock)
     backend.set_pointer(POINTER, "1", ttl_ms)
-    backend.acquire_fill_lock(OTHER, fill_lock)
+    acquire_fill_lock(backend, OTHER, fill_lock)
     assert lives == {KEY: seconds, POINTER: seconds, OTHER: conf.USERCACHE_FILL_LOCK_TTL_SECONDS}
 
 

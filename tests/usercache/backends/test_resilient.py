@@ -85,7 +85,6 @@ def used(begun: Guarded) -> Guarded:
 
 READS: dict[str, Callable[[ResilientBackend], object]] = {
     "get": lambda guard: guard.get("k"),
-    "acquire_fill_lock": lambda guard: guard.acquire_fill_lock("k", b"L"),
     "get_many": lambda guard: guard.get_many(["k"]),
     "acquire_fill_locks": lambda guard: guard.acquire_fill_locks(["k"], b"L"),
     "fill": lambda guard: guard.fill({}, b"L"),

@@ -4,6 +4,7 @@ import pytest
 from django.core.cache.backends.locmem import LocMemCache
 from pytest_django import Settings
 
+from tests.backends import acquire_fill_lock
 from tests.clocks import Clock
 from usercache.backends.base import new_fill_lock, new_token
 from usercache.backends.memory import MemoryBackend
@@ -33,7 +34,7 @@ class World:
         self.l1.extend_validity(self.clock() + 2 * LONG_SECONDS)
 
     def fill(self, key: str = KEY) -> None:
-        assert self.memory.acquire_fill_lock(key, FILL_LOCK) is None
+        assert acquire_fill_lock(self.memory, key, FILL_LOCK) is None
         assert self.memory.fill({key: (b"Rentry", LONG_MS)}, FILL_LOCK) == 1
 
     def keep(self) -> None:
@@ -74,7 +75,7 @@ def test_reported_change_drops_entry_and_pointer(world: World) -> None:
 
 def test_reported_change_refuses_fill(world: World) -> None:
     """The row may be of before the change."""
-    assert world.memory.acquire_fill_lock(KEY, FILL_LOCK) is None
+    assert acquire_fill_lock(world.memory, KEY, FILL_LOCK) is None
     world.l1.invalidate([KEY])
     assert world.memory.fill({KEY: (b"Rold", LONG_MS)}, FILL_LOCK) == 0
 
@@ -95,7 +96,7 @@ def test_all_is_dropped_when_reports_begin_or_end(world: World, begin: object) -
     assert callable(begin)
     world.fill()
     world.keep()
-    assert world.memory.acquire_fill_lock(OTHER, FILL_LOCK) is None
+    assert acquire_fill_lock(world.memory, OTHER, FILL_LOCK) is None
     begin(world)
     assert world.l1.get(KEY) is None
     assert world.memory.get_many([KEY, OTHER]) == [None, None]

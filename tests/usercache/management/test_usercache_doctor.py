@@ -14,7 +14,7 @@ from tests.deployments import Deployment
 from tests.servers.redis_cluster import ask
 from tests.servers.redis_server import RedisServer
 from usercache.management.findings import Level
-from usercache.orm import outbox
+from usercache.management.relay import Backlog
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -183,7 +183,7 @@ def test_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_changes_that_nobody_drains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old rows in the outbox mean that no relay runs."""
-    monkeypatch.setattr("usercache.management.doctor.get_backlog", lambda: outbox.Backlog(3, 75.0))
+    monkeypatch.setattr("usercache.management.doctor.get_backlog", lambda: Backlog(3, 75.0))
     _, findings = examine()
     assert "3 changes wait in the outbox, the oldest for 75 s" in worries(findings, "database")
 

@@ -20,9 +20,9 @@ from tests.steering import get_guard
 from tests.users import User
 from tests.waiting import wait_until
 from usercache.backends.redis import RedisBackend
+from usercache.management.relay import Backlog
 from usercache.observability.snapshot import TopUser, as_json, look_at_once, take_snapshot
 from usercache.observability.status import Status
-from usercache.orm.outbox import Backlog
 from usercache.runtime import RUNTIME
 from usercache.users import get_user_by_id, invalidate_user
 

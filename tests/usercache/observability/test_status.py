@@ -7,11 +7,11 @@ import pytest
 from pytest_django import Settings
 
 from tests.fixtures.product import SLOW_HERE_MS
+from usercache.management.relay import Backlog
 from usercache.observability.metrics import AUDIT_MISMATCHED
 from usercache.observability.metrics.state import ProcessState, RedisState
 from usercache.observability.snapshot import BreakerState, OutboxState, Snapshot, take_snapshot
 from usercache.observability.status import NO_REDIS, Status
-from usercache.orm.outbox import Backlog
 
 REDIS = RedisState(0.2, 50, None, "noeviction", 0, 3, 0, "Redis 7.0.15", "server", 1, 7, 9)
 PROCESS = ProcessState("t", "web1", 7, "gunicorn", 0.0, "closed", "", seen_seconds=2.0)

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from tests.backends import acquire_fill_lock
 from tests.counting import counts
 from tests.deployments import (
     NO_CLUSTER,
@@ -288,7 +289,7 @@ def test_nothing_comes_back_to_life(redis: Replicated, settings: Settings) -> No
     )
     fill_locks = {key: new_fill_lock() for key in (barred, forgotten)}
     for key, fill_lock in fill_locks.items():
-        assert backend.acquire_fill_lock(key, fill_lock) is None
+        assert acquire_fill_lock(backend, key, fill_lock) is None
     assert backend.fill({forgotten: (ENTRY, TTL_MS)}, fill_locks[forgotten])
     backend.set_markers([barred], new_token())
     backend.invalidate([forgotten])

@@ -6,6 +6,7 @@ import pytest
 from pytest_django import Settings
 from redis.exceptions import NoPermissionError, ResponseError
 
+from tests.backends import acquire_fill_lock
 from tests.caches import WAIT, lead_shared_alias
 from tests.servers.redis_cluster import ask
 from tests.servers.redis_server import RedisServer
@@ -85,7 +86,7 @@ def warm() -> Store:
 HELD: dict[str, Callable[[RedisBackend], object]] = {
     "nothing": lambda _backend: None,
     "a record": lambda backend: backend.client.set(FULL_KEY, b"R"),
-    "a fill lock": lambda backend: backend.acquire_fill_lock(KEY, new_fill_lock()),
+    "a fill lock": lambda backend: acquire_fill_lock(backend, KEY, new_fill_lock()),
     "another's write marker": lambda backend: backend.set_markers([KEY], new_token()),
     "another type": lambda backend: backend.client.lpush(FULL_KEY, "x"),
 }
@@ -114,7 +115,7 @@ def test_every_change_is_published(
 def test_fill_is_no_change(backend: RedisBackend, listening: SubscribedConnection) -> None:
     """Neither the lock nor the record says that what others hold is wrong."""
     fill_lock = new_fill_lock()
-    assert backend.acquire_fill_lock(KEY, fill_lock) is None
+    assert acquire_fill_lock(backend, KEY, fill_lock) is None
     assert backend.fill({KEY: (b"R", 60_000)}, fill_lock) == 1
     assert beat(listening) == [Answer.HEARTBEAT]
 
