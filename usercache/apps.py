@@ -16,7 +16,9 @@ class UserCacheConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks and listen to the user model."""
         from usercache import checks
+        from usercache.codec import EXTRAS, get_codec
         from usercache.database import home_database
+        from usercache.instances.fingerprints import FINGERPRINTS
         from usercache.management import switch
         from usercache.orm import outbox, signals
         from usercache.orm.writes import RENEWAL
@@ -27,6 +29,8 @@ class UserCacheConfig(AppConfig):
         for check in checks.DEPLOY:
             register(check, Tags.caches, deploy=True)
         home = home_database()  # now, while no request can have a word in it
+        EXTRAS["USERCACHE_PASSWORD_FINGERPRINT"] = FINGERPRINTS
+        get_codec.cache_clear()  # an app before us may have asked
         signals.connect()
         setting_changed.connect(RUNTIME.follow_settings)
         RUNTIME.extend(outbox.extend)

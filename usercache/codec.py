@@ -15,22 +15,15 @@ import hashlib
 import hmac
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from django.contrib.auth import get_user_model
 from django.db import models
 
 from usercache.conf import conf
-from usercache.fingerprints import (
-    PASSWORD,
-    Fingerprints,
-    recognises_claim,
-    recognises_session,
-    take,
-)
 from usercache.keys import ABSENT_USER, IDENTIFIERS, RECORD
 
 FORMAT: Final = 2
@@ -60,7 +53,7 @@ PYTHON_TYPES: Final[dict[type["models.Field[Any, Any]"], type]] = {
 """Of the values of these fields and of Django's subclasses of them."""
 
 Values = tuple[Any, ...]
-"""Of a user: the whitelisted columns, in the model's order; then the fingerprints, if any."""
+"""Of a user: the whitelisted columns, in the model's order; then the extras, if any."""
 
 
 class UnreadableEntryError(Exception):
@@ -77,6 +70,24 @@ class Record(NamedTuple):
 
     values: Values | None
     filled_at_ms: int
+
+
+class Extras(NamedTuple):
+    """Values that a record holds besides columns, made of the row with the signing key."""
+
+    columns: frozenset[str]
+    """What is loaded for them, and left behind."""
+    types: Mapping[str, Any]
+    """Of the values, by name."""
+    make: Callable[[type[models.Model], Sequence[str], Sequence[Any], bytes], Sequence[Any]]
+    """Takes the model, the names and values of the loaded columns, and the key."""
+    common: int
+    """How many of them, from the first, are the same in every process with the same key."""
+
+
+NO_EXTRAS: Final = Extras(frozenset(), {}, lambda *_row: (), 0)
+EXTRAS: Final[dict[str, Extras]] = {}
+"""By the setting that switches them on; filled in `AppConfig.ready()`."""
 
 
 class EntryCodec:
@@ -144,11 +155,7 @@ class EntryCodec:
 
 
 class Codec(EntryCodec):
-    """Encode and decode the entries of one model, column list and signing key.
-
-    With `has_fingerprints`, a record tells whether a token or a session is of the user's present
-    password; see Note [Fingerprints of the password] in `usercache/fingerprints.py`.
-    """
+    """Encode and decode the entries of one model, column list and signing key."""
 
     def __init__(
         self,
@@ -156,25 +163,19 @@ class Codec(EntryCodec):
         fields: Sequence[str],
         signing_key: str,
         fallbacks: Sequence[str] = (),
-        *,
-        has_fingerprints: bool = False,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         """Order the columns as the model does and derive the keys."""
         concrete = [f for f in model._meta.concrete_fields if f.attname in set(fields)]
-        types = [_decoded_type(field) for field in concrete]
+        types = [*map(_decoded_type, concrete), *extras.types.values()]
         self.model = model
         self.fields = tuple(field.attname for field in concrete)
         self.field_set = frozenset(self.fields)
-        self.has_fingerprints = has_fingerprints
-        self.columns = self.names = self.fields
+        self.names = (*self.fields, *extras.types)
+        self.extras = extras
+        loaded = self.field_set | extras.columns
+        self.columns = tuple(f.attname for f in model._meta.concrete_fields if f.attname in loaded)
         """What is loaded for a record, in the model's order."""
-        if has_fingerprints:
-            loaded = {*self.fields, PASSWORD}
-            self.columns = tuple(
-                f.attname for f in model._meta.concrete_fields if f.attname in loaded
-            )
-            self.names = (*self.fields, *Fingerprints._fields)
-            types += get_type_hints(Fingerprints).values()
         self.watched = frozenset(self.columns)
         """The columns whose changes invalidate a record."""
         self.identifiers = tuple(
@@ -189,26 +190,20 @@ class Codec(EntryCodec):
 
     def read_row(self, row: Sequence[Any]) -> Values:
         """Return the values of a record, of the columns that were loaded for it."""
-        if not self.has_fingerprints:
+        if not self.extras.types:
             return tuple(row)
         values = (v for name, v in zip(self.columns, row, strict=True) if name in self.field_set)
-        return (*values, *take(self.model, self.columns, row, self._key))
+        return (*values, *self.extras.make(self.model, self.columns, row, self._key))
 
     def comparable(self, values: Values | None) -> Values | None:
-        """Return the columns, and the token's fingerprint unless a signing key is being replaced.
+        """Return the columns, and the common extras unless a signing key is being replaced."""
+        is_replaced = len(self._keys) > 1
+        return values and values[: len(self.fields) + (0 if is_replaced else self.extras.common)]
 
-        The session's is another in a process with another SECRET_KEY.
-        """
-        has_common = self.has_fingerprints and len(self._keys) == 1
-        return values and values[: len(self.fields) + has_common]
-
-    def recognises_claim(self, claim: str, fingerprints: Fingerprints) -> bool:
-        """Return whether a token carries the digest of the password that the record is of."""
-        return recognises_claim(fingerprints, self._keys.values(), claim)
-
-    def recognises_session(self, carried: str, fingerprints: Fingerprints) -> bool:
-        """Return whether a session carries the HMAC of the password that the record is of."""
-        return recognises_session(fingerprints, self._keys.values(), carried)
+    @property
+    def signing_keys(self) -> Collection[bytes]:
+        """The derived keys: of the present secret, and of the fallbacks."""
+        return self._keys.values()
 
 
 @cache
@@ -219,7 +214,7 @@ def get_codec() -> Codec:
         conf.USERCACHE_FIELDS,
         conf.USERCACHE_SIGNING_KEY,
         conf.USERCACHE_SIGNING_KEY_FALLBACKS,
-        has_fingerprints=conf.USERCACHE_PASSWORD_FINGERPRINT,
+        next((extras for name, extras in EXTRAS.items() if getattr(conf, name)), NO_EXTRAS),
     )
 
 

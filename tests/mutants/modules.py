@@ -11,7 +11,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_codec.py",
         "tests/usercache/instances/test_building.py",
     ),
-    "usercache/fingerprints.py": ("tests/usercache/test_fingerprints.py",),
+    "usercache/instances/fingerprints.py": ("tests/usercache/instances/test_fingerprints.py",),
     "usercache/instances/columns.py": (
         "tests/usercache/instances/test_columns.py",
         "tests/usercache/instances/test_kinds_of_columns.py",

@@ -22,6 +22,7 @@ from usercache.codec import (
     sign,
     type_of,
 )
+from usercache.instances.fingerprints import FINGERPRINTS
 from usercache.keys import RECORD, record_key
 
 FIELDS = ("id", "email", "phone", "is_active", "created_at")
@@ -216,8 +217,8 @@ def test_what_two_records_have_in_common() -> None:
     fields, key = ("email", "token_version"), "k" * 32
     columns, fingerprints = ("alice@example.com", 7), ("of the token", "of the session", True)
     plain = Codec(User, fields, key)
-    full = Codec(User, fields, key, has_fingerprints=True)
-    replacing = Codec(User, fields, key, ["o" * 32], has_fingerprints=True)
+    full = Codec(User, fields, key, extras=FINGERPRINTS)
+    replacing = Codec(User, fields, key, ["o" * 32], FINGERPRINTS)
     assert full.comparable(None) is None
     assert plain.comparable(columns) == columns
     assert full.comparable((*columns, *fingerprints)) == (*columns, fingerprints[0])

@@ -18,6 +18,7 @@ from usercache.auth.verified_tokens import get_verified_tokens
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.instances.columns import fingerprints_of
+from usercache.instances.fingerprints import recognises_claim
 from usercache.users import get_user_by
 from usercache.versions import VersionNotFoundError, get_user_at_version, version_of
 from usercache.versions.header import VersionNotFound, read_version
@@ -169,7 +170,7 @@ def find_authentication() -> CachedJWTAuthentication:
 
 def _check_password_claim(token: Token, user: "User") -> None:
     claim, fingerprints = token.get(api_settings.REVOKE_TOKEN_CLAIM), fingerprints_of(user)
-    if claim and fingerprints and get_codec().recognises_claim(str(claim), fingerprints):
+    if claim and fingerprints and recognises_claim(get_codec(), fingerprints, str(claim)):
         return
     # A query, since no hash is ever cached: for each token, or for one that is to be refused.
     try:

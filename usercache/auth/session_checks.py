@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from usercache.auth.sessions import CachedAuthenticationMiddleware, finds_by_key
 from usercache.codec import Codec, get_codec
 from usercache.conf import conf
-from usercache.fingerprints import PASSWORD, Fingerprints
+from usercache.instances.fingerprints import PASSWORD, Fingerprints
 
 A_PASSWORD: Final = "!"  # noqa: S105  # that of nobody
 A_KEY: Final = 1

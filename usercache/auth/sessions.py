@@ -23,6 +23,7 @@ from django.utils.functional import SimpleLazyObject
 from usercache.codec import get_codec
 from usercache.conf import conf
 from usercache.instances.columns import fingerprints_of
+from usercache.instances.fingerprints import recognises_session
 from usercache.users import aget_user_by_id, get_user_by_id
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def _aget_user(request: HttpRequest) -> "User | AnonymousUser":
 
 
 def _is_ready() -> bool:
-    return conf.USERCACHE_ENABLED and get_codec().has_fingerprints
+    return conf.USERCACHE_ENABLED and bool(get_codec().extras.types)
 
 
 def _read(user_id: object, backend: object, password: object) -> Claim | None:
@@ -127,7 +128,7 @@ def _is_believed(claim: Claim, user: "User") -> bool:
     fingerprints = fingerprints_of(user)
     return (
         fingerprints is not None
-        and get_codec().recognises_session(claim.password, fingerprints)
+        and recognises_session(get_codec(), fingerprints, claim.password)
         and bool(can_authenticate(user))
     )
 

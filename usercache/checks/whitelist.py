@@ -11,7 +11,7 @@ from django.db import connections, models, router
 
 from usercache.codec import is_cacheable, target_of
 from usercache.conf import conf
-from usercache.fingerprints import PASSWORD
+from usercache.instances.fingerprints import PASSWORD
 from usercache.orm.querysets import CachedUserQuerySet
 
 CASE_BLIND: Final = "mysql"

@@ -11,7 +11,6 @@ from django.db.models.signals import post_init, pre_init
 
 from usercache.codec import Codec, Values, type_of
 from usercache.database import database_of
-from usercache.fingerprints import Fingerprints
 from usercache.instances.columns import (
     UNCHANGEABLE,
     absorb,
@@ -19,6 +18,7 @@ from usercache.instances.columns import (
     set_columns,
     set_fingerprints,
 )
+from usercache.instances.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User as User
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def build(codec: Codec, values: Values) -> "User":
     """Return a user of these columns; the others are loaded, together, when one is read."""
-    if not codec.has_fingerprints:
+    if not codec.extras.types:
         return _make(codec, values)
     end = len(codec.fields)
     user = _make(codec, values[:end])

@@ -28,7 +28,7 @@ from django.db import models
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query_utils import DeferredAttribute
 
-from usercache.fingerprints import Fingerprints
+from usercache.instances.fingerprints import Fingerprints
 
 COLUMNS: Final = "usercache_columns"  # as `CachedColumn` spells it
 """Of a cached user's `_state`: the value of each column as it was read. Replaced, never changed:

@@ -22,7 +22,6 @@ from django.db import DatabaseError, models
 
 from usercache.conf import conf
 from usercache.database import after_commit
-from usercache.fingerprints import PASSWORD
 from usercache.instances.columns import (
     ROW_LOADED,
     absorb,
@@ -35,6 +34,7 @@ from usercache.instances.columns import (
     is_same,
     make_ordinary,
 )
+from usercache.instances.fingerprints import PASSWORD
 
 ASSIGNED: Final = "usercache_assigned"
 """Of a `_state` during a save: the columns that were assigned, and not yet written."""

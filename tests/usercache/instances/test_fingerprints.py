@@ -10,7 +10,12 @@ from pytest_django import Settings
 
 from tests.users import User
 from usercache.codec import Codec, UnreadableEntryError
-from usercache.fingerprints import Fingerprints
+from usercache.instances.fingerprints import (
+    FINGERPRINTS,
+    Fingerprints,
+    recognises_claim,
+    recognises_session,
+)
 
 PK = User._meta.pk.attname
 HASH = "md5$salt$hash"
@@ -23,7 +28,7 @@ def digest_in_tokens(password: str) -> str:
 def fingerprinted(key: str, *older: str) -> Codec:
     fallbacks = [text * 32 for text in older]
     fields = (PK, "email", "token_version")
-    return Codec(User, fields, key * 32, fallbacks, has_fingerprints=True)
+    return Codec(User, fields, key * 32, fallbacks, FINGERPRINTS)
 
 
 def row_of(codec: Codec, **columns: object) -> tuple[object, ...]:
@@ -48,10 +53,10 @@ def test_fingerprints_take_the_password_s_place() -> None:
     values = codec.read_row(row_of(codec))
     assert dict(zip(codec.fields, values, strict=False))["email"] == "alice@example.com"
     fingerprints, carried = Fingerprints(*values[3:]), digest_in_tokens(HASH)
-    assert codec.recognises_claim(carried, fingerprints)
-    assert not codec.recognises_claim(digest_in_tokens("md5$salt$other"), fingerprints)
-    assert not codec.recognises_claim(carried.lower(), fingerprints)
-    assert not codec.recognises_claim("\ud800", fingerprints)
+    assert recognises_claim(codec, fingerprints, carried)
+    assert not recognises_claim(codec, fingerprints, digest_in_tokens("md5$salt$other"))
+    assert not recognises_claim(codec, fingerprints, carried.lower())
+    assert not recognises_claim(codec, fingerprints, "\ud800")
     assert carried.lower() not in fingerprints.token_fingerprint.hex()
     record = codec.decode("user:id:7", codec.encode("user:id:7", values, 1))
     assert record.values == values
@@ -61,17 +66,17 @@ def test_session_is_recognised_by_what_the_model_makes_of_the_password() -> None
     """The fingerprint is of the model's own `get_session_auth_hash()`, and no part of it."""
     codec = fingerprinted("k")
     fingerprints, carried = fingerprints_of(codec), carried_by_a_session()
-    assert codec.recognises_session(carried, fingerprints)
+    assert recognises_session(codec, fingerprints, carried)
     for other in ("", "\ud800", carried[:-1], carried.upper(), digest_in_tokens(HASH)):
-        assert not codec.recognises_session(other, fingerprints)
+        assert not recognises_session(codec, fingerprints, other)
     other = carried_by_a_session(password="md5$salt$other")
-    assert not codec.recognises_session(other, fingerprints)
-    assert codec.recognises_session(other, fingerprints_of(codec, password="md5$salt$other"))
+    assert not recognises_session(codec, fingerprints, other)
+    assert recognises_session(codec, fingerprints_of(codec, password="md5$salt$other"), other)
     assert carried not in str(fingerprints)
     assert fingerprints.session_fingerprint is not None
     assert fingerprints.session_fingerprint.hex() not in carried
     # Neither kind is taken for the other.
-    assert not codec.recognises_claim(carried, fingerprints)
+    assert not recognises_claim(codec, fingerprints, carried)
 
 
 def test_session_of_an_earlier_secret_key(settings: Settings) -> None:
@@ -79,9 +84,9 @@ def test_session_of_an_earlier_secret_key(settings: Settings) -> None:
     codec, carried = fingerprinted("k"), carried_by_a_session()
     fingerprints = fingerprints_of(codec)
     settings.SECRET_KEY = "another" * 8
-    assert not codec.recognises_session(carried, fingerprints)
-    assert not codec.recognises_session(carried_by_a_session(), fingerprints)
-    assert codec.recognises_session(carried_by_a_session(), fingerprints_of(codec))
+    assert not recognises_session(codec, fingerprints, carried)
+    assert not recognises_session(codec, fingerprints, carried_by_a_session())
+    assert recognises_session(codec, fingerprints_of(codec), carried_by_a_session())
 
 
 @pytest.mark.django_db
@@ -95,8 +100,8 @@ def test_no_fingerprint_of_what_is_not_in_the_record(
         monkeypatch.setattr(User, method, read)
         fingerprints = fingerprints_of(codec)
         assert fingerprints.has_usable_password is None
-        assert not codec.recognises_session("", fingerprints)
-        assert codec.recognises_claim(digest_in_tokens(HASH), fingerprints)
+        assert not recognises_session(codec, fingerprints, "")
+        assert recognises_claim(codec, fingerprints, digest_in_tokens(HASH))
 
 
 @pytest.mark.parametrize(("password", "is_usable"), [(HASH, True), ("!nothing", False)])
@@ -113,10 +118,10 @@ def test_fingerprints_are_keyed() -> None:
     fingerprints = fingerprints_of(old)
     for one, other in zip(fingerprints[:2], fingerprints_of(new)[:2], strict=True):
         assert one != other
-    assert new.recognises_claim(claim, fingerprints)
-    assert new.recognises_session(session, fingerprints)
-    assert not fingerprinted("n").recognises_claim(claim, fingerprints)
-    assert not fingerprinted("n").recognises_session(session, fingerprints)
+    assert recognises_claim(new, fingerprints, claim)
+    assert recognises_session(new, fingerprints, session)
+    assert not recognises_claim(fingerprinted("n"), fingerprints, claim)
+    assert not recognises_session(fingerprinted("n"), fingerprints, session)
 
 
 def test_records_of_two_keys_compare_by_their_columns() -> None:
@@ -133,7 +138,7 @@ def test_records_of_two_keys_compare_by_their_columns() -> None:
 def test_fingerprints_are_part_of_the_shape() -> None:
     """Records with them and without are misses to each other, and follow other columns."""
     plain = Codec(User, (PK, "email"), "k" * 32)
-    codec = Codec(User, (PK, "email"), "k" * 32, has_fingerprints=True)
+    codec = Codec(User, (PK, "email"), "k" * 32, extras=FINGERPRINTS)
     entry = codec.encode("user:id:7", None, 1)
     with pytest.raises(UnreadableEntryError, match="shape"):
         plain.decode("user:id:7", entry)

@@ -14,15 +14,17 @@ and simplejwt's own code.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast, get_type_hints
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils.encoding import force_bytes
+
+from usercache.codec import Codec, Extras
 
 PASSWORD: Final = "password"  # noqa: S105  # the name of a column
 DIGEST_BYTES: Final = 16
@@ -70,18 +72,22 @@ def take(
     return Fingerprints(_digest(key, TOKEN, claim), session, is_usable)
 
 
-def recognises_claim(fingerprints: Fingerprints, keys: Iterable[bytes], claim: str) -> bool:
+FINGERPRINTS: Final = Extras(frozenset({PASSWORD}), get_type_hints(Fingerprints), take, common=1)
+"""That of the token is common; the session's is another in a process with another SECRET_KEY."""
+
+
+def recognises_claim(codec: Codec, fingerprints: Fingerprints, claim: str) -> bool:
     """Return whether a token carries what the record was filled with."""
     # Under any key: a record that is signed with a fallback has its fingerprints, too.
     held = fingerprints.token_fingerprint
-    return any(hmac.compare_digest(held, _digest(key, TOKEN, claim)) for key in keys)
+    return any(hmac.compare_digest(held, _digest(key, TOKEN, claim)) for key in codec.signing_keys)
 
 
-def recognises_session(fingerprints: Fingerprints, keys: Iterable[bytes], carried: str) -> bool:
+def recognises_session(codec: Codec, fingerprints: Fingerprints, carried: str) -> bool:
     """Return whether a session carries what the record was filled with."""
     held = fingerprints.session_fingerprint
     return held is not None and any(
-        hmac.compare_digest(held, _of_session(key, carried)) for key in keys
+        hmac.compare_digest(held, _of_session(key, carried)) for key in codec.signing_keys
     )
 
 
