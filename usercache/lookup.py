@@ -16,8 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 
@@ -33,18 +34,63 @@ from usercache.events import (
     MISS,
     NEGATIVE_HITS,
     UNREADABLE_PREFIX,
-    Events,
 )
 from usercache.keys import FILL_LOCK, WRITE_MARKER, pk_of
-
-if TYPE_CHECKING:
-    from usercache.backends.resilient import ResilientBackend
 
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 0.002
 """Between two looks at a fill lock or write marker; it doubles each time."""
 REMEMBERED_WRITES: Final = 1000
+
+
+class WaitPolicy:
+    """How long a look-up waits for another caller's load or write before it queries the database.
+
+    It waits for each load, and for each write until one look-up has waited in vain: that write is a
+    long transaction or was rolled back, and no look-up of this process waits for it again. Most
+    writes end within milliseconds, so waiting saves a query, and one more for every other caller
+    who asks for the same user. Threads share one policy.
+    """
+
+    def __init__(self) -> None:
+        """Start without any write known to take long."""
+        self._outlasting = deque[bytes](maxlen=REMEMBERED_WRITES)
+        self._own = _OwnWrites()
+
+    def note_own(self, token: bytes) -> None:
+        """Note a write of this thread, which can't end while the thread waits for it."""
+        self._own.tokens.append(token)
+
+    def pauses(self, held: bytes) -> Iterator[float]:
+        """Yield the seconds to sleep before each further look at a fill lock or write marker."""
+        if held[:1] == FILL_LOCK:
+            return _pauses(conf.USERCACHE_FILL_LOCK_WAIT_SECONDS)
+        holders = holders_of(held)
+        if holders & set(self._own.tokens) or holders <= set(self._outlasting):
+            return iter(())
+        return _pauses(conf.USERCACHE_WRITE_MARKER_WAIT_SECONDS)
+
+    def give_up(self, held: bytes) -> None:
+        """Stop waiting for the writes that are still under way."""
+        if held[:1] != FILL_LOCK:
+            self._outlasting.extend(holders_of(held) - set(self._own.tokens))
+
+
+class _OwnWrites(threading.local):
+    """The last writes of each thread; a rollback is not reported, so they are only forgotten."""
+
+    def __init__(self) -> None:
+        self.tokens = deque[bytes](maxlen=REMEMBERED_WRITES)
+
+
+def _pauses(bound_seconds: float) -> Iterator[float]:
+    pause, waited = FIRST_PAUSE_SECONDS, 0.0
+    while waited < bound_seconds:
+        pause = min(pause, bound_seconds - waited)
+        yield pause
+        waited += pause
+        pause *= 2
 
 
 class Source(NamedTuple):
@@ -73,28 +119,16 @@ class Lookup(NamedTuple):
         return self._replace(pks={key: self.pks[key] for key in keys})
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Store(Backends):
     """Look users up through the backends; an error of a backend never reaches the caller.
 
-    `redis` is None where there is none. `random` returns a float from 0 to 1; `clock` seconds since
-    1970, the same on all machines but for their skew.
+    `clock` returns seconds since 1970, the same on all machines but for their skew.
     """
 
-    def __init__(
-        self,
-        *,
-        memory: Backend,
-        redis: "ResilientBackend | None" = None,
-        events: Events,
-        random: Callable[[], float],
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Combine the backends."""
-        super().__init__(memory, redis, events, random)
-        self._clock = clock
-        self.sleep = sleep
-        self._wait_policy = WaitPolicy()
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
 
     def recall(self, key: str, pk: Any, source: Source) -> Values | None:
         """Return the values under a record key if the client-side cache has them; no I/O.
@@ -147,7 +181,7 @@ class Store(Backends):
 
     def set_markers(self, keys: Sequence[str], token: bytes) -> bool:
         """Set write markers before a change is committed; return whether Redis confirmed."""
-        self._wait_policy.note_own(token)
+        self.wait_policy.note_own(token)
         return super().set_markers(keys, token)
 
     def seconds_left(self, record: Record) -> float:
@@ -160,7 +194,7 @@ class Store(Backends):
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return int(self._clock() * MILLISECONDS)
+        return int(self.clock() * MILLISECONDS)
 
     def _answer(
         self,
@@ -202,10 +236,10 @@ class Store(Backends):
                 break
             if held is not None and kind in (FILL_LOCK, WRITE_MARKER):
                 if kind not in waits:
-                    waits[kind] = self._wait_policy.pauses(held)
+                    waits[kind] = self.wait_policy.pauses(held)
                 pause = next(waits[kind], None)
                 if pause is None:
-                    self._wait_policy.give_up(held)
+                    self.wait_policy.give_up(held)
                     break
                 self.sleep(pause)
                 held = backend.get(key)
@@ -353,52 +387,3 @@ class Store(Backends):
 
 def _ttl_seconds(values: Values | None) -> float:
     return conf.USERCACHE_NEGATIVE_TTL_SECONDS if values is None else conf.USERCACHE_TTL_SECONDS
-
-
-class WaitPolicy:
-    """How long a look-up waits for another caller's load or write before it queries the database.
-
-    It waits for each load, and for each write until one look-up has waited in vain: that write is a
-    long transaction or was rolled back, and no look-up of this process waits for it again. Most
-    writes end within milliseconds, so waiting saves a query, and one more for every other caller
-    who asks for the same user. Threads share one policy.
-    """
-
-    def __init__(self) -> None:
-        """Start without any write known to take long."""
-        self._outlasting = deque[bytes](maxlen=REMEMBERED_WRITES)
-        self._own = _OwnWrites()
-
-    def note_own(self, token: bytes) -> None:
-        """Note a write of this thread, which can't end while the thread waits for it."""
-        self._own.tokens.append(token)
-
-    def pauses(self, held: bytes) -> Iterator[float]:
-        """Yield the seconds to sleep before each further look at a fill lock or write marker."""
-        if held[:1] == FILL_LOCK:
-            return _pauses(conf.USERCACHE_FILL_LOCK_WAIT_SECONDS)
-        holders = holders_of(held)
-        if holders & set(self._own.tokens) or holders <= set(self._outlasting):
-            return iter(())
-        return _pauses(conf.USERCACHE_WRITE_MARKER_WAIT_SECONDS)
-
-    def give_up(self, held: bytes) -> None:
-        """Stop waiting for the writes that are still under way."""
-        if held[:1] != FILL_LOCK:
-            self._outlasting.extend(holders_of(held) - set(self._own.tokens))
-
-
-class _OwnWrites(threading.local):
-    """The last writes of each thread; a rollback is not reported, so they are only forgotten."""
-
-    def __init__(self) -> None:
-        self.tokens = deque[bytes](maxlen=REMEMBERED_WRITES)
-
-
-def _pauses(bound_seconds: float) -> Iterator[float]:
-    pause, waited = FIRST_PAUSE_SECONDS, 0.0
-    while waited < bound_seconds:
-        pause = min(pause, bound_seconds - waited)
-        yield pause
-        waited += pause
-        pause *= 2

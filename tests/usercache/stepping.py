@@ -134,7 +134,7 @@ def make_gated_store(*, has_l1: bool = False) -> Store:
         random=lambda: 0.0,
         sleep=lambda _seconds: None,
     )
-    store.l1 = EmptyL1() if has_l1 else None
+    store.l1 = EmptyL1() if has_l1 else None  # type: ignore[assignment]  # a stand-in
     return store
 
 

@@ -1,13 +1,10 @@
 """The contract of a backend; `redis.py` keeps it in Redis, `memory.py` in process memory."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 from usercache.keys import FILL_LOCK, WRITE_MARKER
-
-if TYPE_CHECKING:
-    from usercache.codec import Record
 
 TOKEN_BYTES: Final = 8
 DEADLINE_DIGITS: Final = 13
@@ -77,33 +74,6 @@ class Backend(Invalidated, Protocol):
 
     def seconds_left(self, key: str) -> float | None:
         """Return the seconds until a key expires, None where that is unknown."""
-
-
-class L1Cache(Invalidated, Protocol):
-    """Records in process memory in front of a backend, dropped as soon as a change is reported."""
-
-    @property
-    def state(self) -> str:
-        """on, or off while changes aren't reported."""
-
-    @property
-    def is_current(self) -> bool:
-        """Whether every change that was reported is dropped here, and others would be reported."""
-
-    def get(self, key: str) -> "Record | None":
-        """Return a record that is current, None where the backend must be queried. No I/O."""
-
-    def snapshot_versions(self, keys: Iterable[str]) -> Mapping[str, Any]:
-        """Snapshot each key's version before querying the backend. Returns `{}` while off."""
-
-    def put(self, key: str, record: "Record", version: Any, seconds_left: float) -> None:
-        """Keep a record of the backend's, unless its key has changed since the snapshot."""
-
-    def get_pointer(self, key: str) -> Any:
-        """Return the primary key that a pointer leads to, or led to; None if it isn't held."""
-
-    def put_pointer(self, key: str, pk: Any, seconds_left: float) -> None:
-        """Keep a pointer whose record had the identifier."""
 
 
 def new_token() -> bytes:

@@ -3,9 +3,10 @@
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from usercache.backends.base import Backend, Invalidated, L1Cache, UnavailableError
+from usercache.backends.base import Backend, Invalidated, UnavailableError
 from usercache.clocks import MILLISECONDS
 from usercache.conf import conf
 from usercache.events import INVALIDATIONS, Events
@@ -13,6 +14,7 @@ from usercache.events import INVALIDATIONS, Events
 if TYPE_CHECKING:
     from usercache.backends.redis import RedisBackend
     from usercache.backends.resilient import ResilientBackend
+    from usercache.l1.cache import ClientCache
 
 ALL: Final = 100
 """Percent of the users."""
@@ -21,32 +23,28 @@ NONE: Final = 0
 T = TypeVar("T")
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Backends:
-    """Redis, process memory, and the client-side caches in front; their errors are counted."""
+    """Redis, process memory, and the client-side caches in front; their errors are counted.
 
-    def __init__(
-        self,
-        memory: Backend,
-        redis: "ResilientBackend | None",
-        events: Events,
-        random: Callable[[], float],
-    ) -> None:
-        """Combine the backends."""
-        self.redis = redis
-        self.memory = memory
-        self.l1: L1Cache | None = None
-        """The client-side cache in front of Redis, where `usercache.tracking` is installed."""
-        self.memory_l1: L1Cache | None = None
-        """That in front of process memory, which is then served only while the database reports
-        changes; None where it can't."""
-        self.events = events
-        self.on_recovery: list[Callable[[Backend], object]] = []
-        """Each is called with the bare Redis backend before it is used."""
-        self.on_heartbeat: list[Callable[[RedisBackend], object]] = []
-        """Each is called before that, and once per second while Redis is in use."""
-        self.served_percent = ALL
-        """See Note [The switch] in `usercache/management/switch.py`."""
-        self.random = random
+    `random` returns a float from 0 to 1.
+    """
+
+    memory: Backend
+    redis: "ResilientBackend | None" = None
+    l1: "ClientCache | None" = None
+    """The client-side cache in front of Redis, where `usercache.tracking` is installed."""
+    memory_l1: "ClientCache | None" = None
+    """That in front of process memory, which is then served only while the database reports
+    changes; None where it can't."""
+    events: Events
+    random: Callable[[], float]
+    on_recovery: list[Callable[[Backend], object]] = field(default_factory=list)
+    """Each is called with the bare Redis backend before it is used."""
+    on_heartbeat: list[Callable[["RedisBackend"], object]] = field(default_factory=list)
+    """Each is called before that, and once per second while Redis is in use."""
+    served_percent: int = ALL
+    """Of the users; see Note [The switch] in `usercache/management/switch.py`."""
 
     def recall_pointer(self, key: str) -> Any:
         """Return the primary key that `keep_pointer()` was called with, if it is still held."""
@@ -120,13 +118,13 @@ class Backends:
         return int(seconds * MILLISECONDS * (1 - conf.USERCACHE_TTL_JITTER * self.random()))
 
     @property
-    def present_l1(self) -> L1Cache | None:
+    def present_l1(self) -> "ClientCache | None":
         """The client-side cache in front of the backend that is used at present."""
         redis = self.redis
         return self.l1 if redis is not None and redis.breaker.is_closed else self.memory_l1
 
     @property
-    def _l1s(self) -> list[L1Cache]:
+    def _l1s(self) -> "list[ClientCache]":
         return [l1 for l1 in (self.l1, self.memory_l1) if l1 is not None]
 
     def serves(self, key: str) -> bool:

@@ -69,43 +69,41 @@ class PendingWrites:
 PENDING_WRITES: Final = PendingWrites("usercache_writes")
 
 
-def announce_save(
-    *, instance: models.Model, using: str, update_fields: frozenset[str] | None, **_kwargs: Any
+def announce(
+    *,
+    instance: models.Model,
+    using: str,
+    update_fields: frozenset[str] | None = None,
+    **_kwargs: Any,
 ) -> None:
-    """Set the write marker before a user's row changes.
+    """Set the write marker before a user's row is changed or deleted.
 
     Raises:
         ReadOnlyUserError: the instance came from the cache, and may only be read.
     """
     if not upgrades_hash(instance, update_fields):
         refuse_read_only(instance)
-    if touches_cache(update_fields):
-        _announce(instance, using, update_fields)
+    if not touches_cache(update_fields):
+        return
+    write, pk = Write(using, update_fields), row_pk(get_codec(), instance)
+    PENDING_WRITES.push(instance, write)
+    if pk is not None:
+        write.announce([pk])
+    write.begin()
 
 
-def finish_save(
-    *, instance: models.Model, update_fields: frozenset[str] | None, **_kwargs: Any
+def finish(
+    *, instance: models.Model, update_fields: frozenset[str] | None = None, **_kwargs: Any
 ) -> None:
     """Invalidate the user, under old and new identifiers, after commit."""
-    if touches_cache(update_fields):
-        _finish(instance)
-
-
-def announce_delete(*, instance: models.Model, using: str, **_kwargs: Any) -> None:
-    """Set the write marker before a user's row is deleted.
-
-    Raises:
-        ReadOnlyUserError: the instance came from the cache, and may only be read.
-    """
-    refuse_read_only(instance)
-    if touches_cache(None):
-        _announce(instance, using)
-
-
-def finish_delete(*, instance: models.Model, **_kwargs: Any) -> None:
-    """Invalidate the user after commit."""
-    if touches_cache(None):
-        _finish(instance)
+    if not touches_cache(update_fields) or (write := PENDING_WRITES.pop(instance)) is None:
+        return
+    write.end()
+    write.note_instance(instance)
+    pk = row_pk(get_codec(), instance)
+    if pk is not None and pk not in write.announced:
+        write.announce_new([pk])
+    write.finish()
 
 
 def connect() -> None:
@@ -117,27 +115,6 @@ def connect() -> None:
         setattr(user_model, name, PENDING_WRITES.ending_what_failed(getattr(user_model, name)))
     for model in apps.get_models():
         if issubclass(model, user_model):
-            pre_save.connect(announce_save, sender=model)
-            post_save.connect(finish_save, sender=model)
-            pre_delete.connect(announce_delete, sender=model)
-            post_delete.connect(finish_delete, sender=model)
-
-
-def _announce(instance: models.Model, using: str, fields: frozenset[str] | None = None) -> None:
-    write, pk = Write(using, fields), row_pk(get_codec(), instance)
-    PENDING_WRITES.push(instance, write)
-    if pk is not None:
-        write.announce([pk])
-    write.begin()
-
-
-def _finish(instance: models.Model) -> None:
-    write = PENDING_WRITES.pop(instance)
-    if write is None:
-        return
-    write.end()
-    write.note_instance(instance)
-    pk = row_pk(get_codec(), instance)
-    if pk is not None and pk not in write.announced:
-        write.announce_new([pk])
-    write.finish()
+            for before, after in ((pre_save, post_save), (pre_delete, post_delete)):
+                before.connect(announce, sender=model)
+                after.connect(finish, sender=model)
