@@ -7,7 +7,7 @@ was assigned: see Note [Saving a cached user] in `usercache/instances/saving.py`
 phone, so the truth of every answer hangs on the record key alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -65,24 +65,12 @@ def get_user_by_email(email: str) -> "User | None":
 
 
 def get_user_by_username(username: str) -> "User | None":
-    """Return the user with this username, however it is cased.
-
-    Warm: no query, and two GETs unless the user is in process memory.
-
-    Raises:
-        ImproperlyConfigured: the user model has no such unique column.
-    """
+    """Return the user with this username, however it is cased; see `get_user_by_email()`."""
     return _look_up_by("username", username)
 
 
 def get_user_by_phone(phone: str) -> "User | None":
-    """Return the user with this phone number.
-
-    Warm: no query, and two GETs unless the user is in process memory.
-
-    Raises:
-        ImproperlyConfigured: the user model has no such unique column.
-    """
+    """Return the user with this phone number; see `get_user_by_email()`."""
     return _look_up_by("phone", phone)
 
 
@@ -170,7 +158,12 @@ def recall_user_by(column: str, value: object) -> "User | None":
     if name == PK:
         pk = clean_pk(codec.model, value)
         return None if pk is None else _recall(codec, pk)
-    return None if name is None else _recall_by(codec, name, value)
+    normal = None if name is None else normalise(codec.model, name, value)
+    if name is None or normal is None or (key := pointer_key(name, str(normal))) is None:
+        return None
+    pk = get_store().recall_pointer(key)
+    user = None if pk is None else _recall(codec, pk)
+    return user if user is not None and getattr(user, name) == normal else None
 
 
 async def aget_users_by_ids(user_ids: Iterable[object]) -> "dict[Any, User]":
@@ -255,7 +248,7 @@ def _look_up_by(identifier: str, value: object) -> "User | None":
     if normal is None:
         return None
     if not conf.USERCACHE_ENABLED:
-        return _load_user(codec, {identifier: normal})
+        return next(iter(load_users(codec, {identifier: normal})), None)
     key = pointer_key(identifier, str(normal))
     if key is not None:
         user = _follow_pointer(codec, key, identifier, normal)
@@ -296,16 +289,8 @@ def _follow_pointer(codec: Codec, key: str, identifier: str, normal: object) -> 
 
 
 async def _alook_up_by(identifier: str, value: object) -> "User | None":
-    user = _recall_by(get_codec(), identifier, value)
+    user = recall_user_by(identifier, value)
     return user if user is not None else await sync_to_async(_look_up_by)(identifier, value)
-
-
-def _recall_by(codec: Codec, identifier: str, value: object) -> "User | None":
-    normal = normalise(codec.model, identifier, value)
-    key = None if normal is None else pointer_key(identifier, str(normal))
-    pk = None if key is None else get_store().recall_pointer(key)
-    user = None if pk is None else _recall(codec, pk)
-    return user if user is not None and getattr(user, identifier) == normal else None
 
 
 def _recall(codec: Codec, pk: Any) -> "User | None":
@@ -316,7 +301,7 @@ def _recall(codec: Codec, pk: Any) -> "User | None":
 
 def _look_up(codec: Codec, pk: Any) -> "User | None":
     if not conf.USERCACHE_ENABLED:
-        return _load_user(codec, {"pk": pk})
+        return next(iter(load_users(codec, {"pk": pk})), None)
     key, store, source = record_key(pk), get_store(), source_of(codec)
     values = store.recall(key, pk, source)
     if values is None:
@@ -325,7 +310,3 @@ def _look_up(codec: Codec, pk: Any) -> "User | None":
         database_of(codec)  # raises if the router names another database now
         return None
     return build(codec, values)
-
-
-def _load_user(codec: Codec, by: Mapping[str, Any]) -> "User | None":
-    return next(iter(load_users(codec, by)), None)
