@@ -1,11 +1,13 @@
 """The backend that all processes share: Redis, through a django-redis alias."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from django.core.cache import caches
+from django.utils.module_loading import import_string
 from django_redis.cache import RedisCache
-from redis import ConnectionPool, Redis
+from redis import VERSION, ConnectionPool, Redis
+from redis.connection import DEFAULT_RESP_VERSION  # type: ignore[attr-defined]  # redis-py's
 from redis.exceptions import RedisError, ResponseError
 
 from usercache.backends import lua
@@ -21,6 +23,21 @@ from usercache.keys import (
     USERS_PREFIX,
 )
 
+try:
+    from redis.maint_notifications import MaintNotificationsConfig
+except ModuleNotFoundError:  # redis-py 5 and 6, which know no such notices
+    _OFF: dict[str, Any] = {}
+else:
+    _OFF = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+RESP3: Final = 3
+"""The version of Redis' protocol that has messages between the answers."""
+HAS_CLUSTER: Final = VERSION[:2] >= (7, 4)
+"""Whether our cluster client works with this redis-py.
+
+Up to 7.1 it can't move one slot at once. In 5 and 6 looking up the slots also closes connections in
+use, and their callers get an AttributeError.
+"""
 SCAN_BATCH: Final = 1000
 SCRIPT_KEYS: Final = 100
 """Keys per script call; Redis executes nothing else during a call."""
@@ -42,19 +59,6 @@ class TooFewReplicasError(RedisError):
     """Raised when too few replicas confirm: an invalidation may be lost with the primary."""
 
 
-class ClusterClient(Protocol):
-    """Further methods of a cluster's client; see `usercache.redis_topologies.cluster`."""
-
-    def get_primaries(self) -> dict[str, ConnectionPool]:
-        """Return the pool of each primary, by a hash tag that leads to it."""
-
-    def info_of_primaries(self) -> list[Mapping[str, Any]]:
-        """Return each primary's answer to INFO."""
-
-    def look_again(self) -> None:
-        """Look the primaries up again."""
-
-
 class RedisBackend:
     """Implement the protocol in Redis; a method is one round trip unless it says otherwise.
 
@@ -63,13 +67,15 @@ class RedisBackend:
     """
 
     name = "redis"
+    keys_per_script = SCRIPT_KEYS
+    topology = ""
+    """For the metrics; "" for what the client's pool says."""
 
     def __init__(self, cache: "RedisCache[Any]") -> None:
         """Use the alias's client, which connects on first use."""
         self._cache = cache
         self.prefix = cache.make_key("")
         self.client: Redis = cache.client.get_client(write=True)
-        self._exchange = _find_exchange(self.client)
 
     def get(self, key: str) -> bytes | None:
         """Return what the key holds. A key of another type counts as absent, and is deleted."""
@@ -177,9 +183,14 @@ class RedisBackend:
     @property
     def primaries(self) -> dict[str, ConnectionPool]:
         """The pool of each primary, by a hash tag of its slots; no I/O."""
-        if cluster := as_cluster(self.client):
-            return cluster.get_primaries()
         return {"": self.client.connection_pool}
+
+    def find_again(self) -> None:
+        """Have the primaries looked up again, where they may be others by now."""
+
+    def read_infos(self) -> Sequence[Mapping[str, Any]]:
+        """Return each primary's answer to INFO."""
+        return [cast("Mapping[str, Any]", self.client.info())]
 
     def _full_keys(self, keys: Sequence[str]) -> list[str]:
         return [self.prefix + key for key in keys]
@@ -191,9 +202,8 @@ class RedisBackend:
         *arguments: bytes | int,
         pointers: Sequence[str] = (),
     ) -> None:
-        # One call for many keys: a call for each would dominate the cost of a bulk write. In a
-        # cluster the keys of one call must share a slot.
-        size = 1 if as_cluster(self.client) else SCRIPT_KEYS
+        # One call for many keys: a call for each would dominate the cost of a bulk write.
+        size = self.keys_per_script
         batches = (full_keys[start : start + size] for start in range(0, len(full_keys), size))
         channel = self.prefix + CHANGES
         commands: list[Command] = [
@@ -201,6 +211,20 @@ class RedisBackend:
         ]
         commands += [("DEL", self.prefix + key) for key in pointers]
         self._execute_for_good(commands)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        # The answers, errors among them; one round trip. It does what redis-py's client and
+        # pipeline do, without retries, which the breaker makes needless, and their telemetry:
+        # together a sixth of a warm look-up's time, and half of a fill's.
+        if not commands:
+            return []
+        pool = self.client.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [_read_answer(connection) for _ in commands]
+        finally:
+            pool.release(connection)
 
     def _execute(self, commands: Sequence[Command]) -> list[Any]:
         answers = self._exchange(commands)
@@ -224,8 +248,11 @@ class RedisBackend:
 
 
 def connect(alias: str) -> RedisBackend:
-    """Return the backend on a django-redis alias of CACHES."""
-    return RedisBackend(cast("RedisCache[Any]", caches[alias]))
+    """Return the backend on a django-redis alias of CACHES; its client may name another class."""
+    cache = cast("RedisCache[Any]", caches[alias])
+    path = getattr(cache.client, "usercache_backend", "")
+    kind: type[RedisBackend] = import_string(path) if path else RedisBackend
+    return kind(cache)
 
 
 def tracking_command(prefix: str) -> tuple[str, ...]:
@@ -234,34 +261,11 @@ def tracking_command(prefix: str) -> tuple[str, ...]:
     return ("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
 
 
-def _find_exchange(client: Redis) -> Callable[[Sequence[Command]], list[Any]]:
-    # Returns a function that sends commands and returns the answers, errors among them. One round
-    # trip.
-    if as_cluster(client):
-
-        def exchange_with_each(commands: Sequence[Command]) -> list[Any]:
-            with cast(Any, client).pipeline() as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                answers: list[Any] = pipe.execute(raise_on_error=False)
-                return answers
-
-        return exchange_with_each
-    pool = client.connection_pool
-
-    def exchange(commands: Sequence[Command]) -> list[Any]:
-        # What redis-py's client and pipeline do, without retries, which the breaker makes needless,
-        # and their telemetry: together a sixth of a warm look-up's time, and half of a fill's.
-        if not commands:
-            return []
-        connection: Any = pool.get_connection()
-        try:
-            connection.send_packed_command(connection.pack_commands(commands))
-            return [_read_answer(connection) for _ in commands]
-        finally:
-            pool.release(connection)
-
-    return exchange
+def without_maintenance_notices(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options, such that a server's notices of maintenance change nothing."""
+    # In protocol 2, the default of redis-py 7, there are none, and the option is refused.
+    is_resp3 = int(options.get("protocol") or DEFAULT_RESP_VERSION) == RESP3
+    return {**options, **_OFF} if is_resp3 else {**options}
 
 
 def _read_answer(connection: Any) -> Any:
@@ -281,11 +285,6 @@ def _raise_unless_foreign(held: Any) -> bytes | None:
 
 def _is_of_foreign_type(error: ResponseError) -> bool:
     return str(error).startswith("WRONGTYPE")
-
-
-def as_cluster(client: object) -> ClusterClient | None:
-    """Return the client of a Redis Cluster, None for any other."""
-    return cast("ClusterClient", client) if hasattr(client, "get_primaries") else None
 
 
 def _milliseconds(seconds: float) -> int:

@@ -13,8 +13,7 @@ from redis import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ResponseError
 
-from usercache.backends.redis import tracking_command
-from usercache.backends.redis_py import RESP3
+from usercache.backends.redis import RESP3, tracking_command
 from usercache.l1.listener import Answer, Changes
 from usercache.tracking.reporting import ReportingSocket, make_connection, read_count
 

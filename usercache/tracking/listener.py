@@ -5,7 +5,7 @@ from functools import partial
 
 from redis.exceptions import RedisError
 
-from usercache.backends.redis import RedisBackend, as_cluster
+from usercache.backends.redis import RedisBackend
 from usercache.conf import conf
 from usercache.keys import HEARTBEAT
 from usercache.l1.cache import ClientCache
@@ -42,8 +42,7 @@ def connect(backend: RedisBackend) -> Iterator[ReportingSocket]:
 
     What a server allows is found out each time: it may be another server.
     """
-    if cluster := as_cluster(backend.client):
-        cluster.look_again()  # what was known may be why the last connections were lost
+    backend.find_again()  # what was known may be why the last connections were lost
     for tag, pool in backend.primaries.items():
         listen = TrackingConnection if may_track(pool, backend.prefix) else SubscribedConnection
         yield listen(pool, backend.prefix, HEARTBEAT + tag)

@@ -23,7 +23,7 @@ from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
-from usercache.backends.redis_py import without_maintenance_notices
+from usercache.backends.redis import without_maintenance_notices
 from usercache.l1.listener import Answer, Changes
 
 READ_BYTES: Final = 65_536

@@ -32,7 +32,7 @@ from tests.servers.tcp_proxy import TcpProxy
 from tests.usercache.forks import fork
 from tests.waiting import wait_until
 from usercache.backends import redis as redis_backend
-from usercache.backends.redis_py import HAS_CLUSTER
+from usercache.backends.redis import HAS_CLUSTER
 from usercache.redis_topologies.cluster import ClusterClient, ClusterRedis
 
 pytestmark = [pytest.mark.redis, pytest.mark.skipif(not HAS_CLUSTER, reason=NO_CLUSTER)]

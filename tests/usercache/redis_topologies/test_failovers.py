@@ -33,8 +33,7 @@ from tests.waiting import wait_until
 from usercache.backends import redis as redis_backend
 from usercache.backends.base import new_fill_lock, new_token
 from usercache.backends.breaker import Breaker
-from usercache.backends.redis import RedisBackend, TooFewReplicasError
-from usercache.backends.redis_py import HAS_CLUSTER
+from usercache.backends.redis import HAS_CLUSTER, RedisBackend, TooFewReplicasError
 from usercache.keys import WRITE_MARKER, record_key
 from usercache.management.inspection import inspect_user
 from usercache.runtime import RUNTIME, get_store

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from redis.sentinel import SentinelConnectionPool
 
-from usercache.backends.redis import RedisBackend, as_cluster
+from usercache.backends.redis import RedisBackend
 from usercache.clocks import MILLISECONDS
 from usercache.keys import PROBE
 from usercache.management.redis_doctor import format_version
@@ -110,10 +110,10 @@ def read_redis_state(backend: RedisBackend) -> RedisState:
 
     What INFO doesn't tell in a number counts as 0.
     """
-    client, cluster = backend.client, as_cluster(backend.client)
+    client = backend.client
     infos: Sequence[Mapping[str, Any]]
     try:
-        infos = [client.info()] if cluster is None else cluster.info_of_primaries()
+        infos = backend.read_infos()
     except ResponseError:  # INFO is refused, as by some rented kinds
         infos = [{} for _ in backend.primaries]
 
@@ -137,7 +137,7 @@ def read_redis_state(backend: RedisBackend) -> RedisState:
         clients=add_up("connected_clients"),
         replicas=add_up("connected_slaves"),
         version=format_version(infos[0]),
-        topology=_topology_of(client),
+        topology=backend.topology or _topology_of(client),
         primaries=len(infos),
         keys=sum(parse_count(db.get("keys")) or 0 for db in databases if isinstance(db, Mapping)),
         commands_per_second=add_up("instantaneous_ops_per_sec"),
@@ -145,8 +145,6 @@ def read_redis_state(backend: RedisBackend) -> RedisState:
 
 
 def _topology_of(client: Redis) -> str:
-    if as_cluster(client):
-        return "cluster"
     pool = client.connection_pool
     if isinstance(pool, SentinelConnectionPool):
         return "sentinel"

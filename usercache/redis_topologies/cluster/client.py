@@ -17,7 +17,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from usercache.backends.redis_py import HAS_CLUSTER, without_maintenance_notices
+from usercache.backends.redis import HAS_CLUSTER, without_maintenance_notices
 from usercache.redis_topologies.cluster.redis import ClusterRedis
 from usercache.redis_topologies.cluster.topology import Topology
 from usercache.redis_topologies.deadlines import DeadlinePool
@@ -54,6 +54,8 @@ class ClusterConnectionFactory(ConnectionFactory):
 
 class ClusterClient(DefaultClient):
     """django-redis's client, where all of LOCATION is one cluster."""
+
+    usercache_backend = "usercache.redis_topologies.cluster.backend.ClusterBackend"
 
     def __init__(self, server: Any, params: dict[str, Any], backend: Any) -> None:
         """Take the alias's LOCATION, a list or separated by commas, and its settings.
