@@ -12,8 +12,7 @@ from usercache.conf import conf
 from usercache.management.findings import Finding, Level, error, good, warning
 from usercache.management.relay import get_backlog
 from usercache.management.units import format_span
-from usercache.orm.journal import journal_of
-from usercache.orm.outbox import WRITER_GRACE, get_alias
+from usercache.orm.outbox import WRITER_GRACE, get_alias, journal_of
 
 ID_PREFIX: Final = "usercache."
 SETTINGS: Final = "settings"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from usercache.conf import conf
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
-from usercache.orm.journal import Journal, journal_of
+from usercache.orm.outbox import Journal, journal_of
 from usercache.runtime import get_store
 
 logger = logging.getLogger(__name__)

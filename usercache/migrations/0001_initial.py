@@ -3,7 +3,7 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from usercache.orm.journal import journal_of
+from usercache.orm.outbox import journal_of
 
 
 def remove_triggers(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

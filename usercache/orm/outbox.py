@@ -11,19 +11,27 @@ newer one. Draining twice does no harm.
 
 The rows of a write through the ORM are deleted once Redis has confirmed it, mostly by a thread: see
 Note [Acknowledgements] in `usercache/postgresql/acknowledging.py`. They are found by its label: see
-Note [The journal] in `journal.py`. Rows without a label (raw SQL, another service, a write that
-Redis did not take) are notified to the relay at once; a labelled row is left to its writer for two
-seconds. The relay drains what is left, and so does every process before it uses Redis, at its start
-and after an outage: see Note [In use, or not] in `usercache/backends/resilient.py`. Rows of a
-statement that changed many users are drained last.
+Note [The journal]. Rows without a label (raw SQL, another service, a write that Redis did not take)
+are notified to the relay at once; a labelled row is left to its writer for two seconds. The relay
+drains what is left, and so does every process before it uses Redis, at its start and after an
+outage: see Note [In use, or not] in `usercache/backends/resilient.py`. Rows of a statement that
+changed many users are drained last.
+
+Note [The journal]
+------------------
+Where every change by any client is noted by the database, as by `usercache.postgresql`, the ORM
+needs to add no rows. A write then gets a label, which its statements carry into their rows, and
+deletes these once Redis has confirmed. Elsewhere the ORM adds rows itself, of its own writes alone.
 """
 
 import datetime
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, Protocol
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from django.contrib.auth import get_user_model
 from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from usercache.codec import get_codec
@@ -41,6 +49,82 @@ WRITER_GRACE: Final = datetime.timedelta(seconds=2)
 
 EVERYBODY: Final = "*"
 """In a row's user_id: invalidate every user."""
+
+
+class ExtensionTable(NamedTuple):
+    """A table, besides the users', whose changes invalidate an extension's records."""
+
+    name: str
+    record: str
+    """What rows of the outbox begin with: `user:ext:group:`."""
+    column: str
+    """Its value ends what the row of the outbox names; "" if any change is one of one record."""
+
+
+EXTENSION_TABLES: Final[dict[str, Callable[[], Iterable[ExtensionTable]]]] = {}
+"""Each names tables; filled by extensions in `AppConfig.ready()`, by the app's name."""
+
+
+def extension_tables() -> list[ExtensionTable]:
+    """Return the tables that extensions want watched."""
+    return [table for tables in EXTENSION_TABLES.values() for table in tables()]
+
+
+class Label(str):
+    """On the rows that a write's statements add; "" if anyone may drain them."""
+
+    is_shared = False
+    """Whether several writes had it at the same time."""
+
+
+class Journal:
+    """What one connection's database notes by itself; this one notes nothing."""
+
+    notes_changes = False
+    """Whether each change of a cached column adds a row."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        """Read and write over this connection."""
+        self.connection = connection
+
+    def begin(self, write: object, *, is_heard: bool) -> Label | None:
+        """Label the statements from now on as this write's, and return the label.
+
+        `is_heard` tells whether Redis took its write markers. Returns "" where anyone may drain the
+        rows, None where there are none.
+        """
+
+    def end(self, write: object) -> None:
+        """Stop labelling for this write."""
+
+    def acknowledge(self, label: Label, user_ids: Sequence[str]) -> None:
+        """Have the rows of these users with this label deleted: Redis has confirmed them."""
+
+    def listen(self) -> None:
+        """Have `wait()` return as soon as a row is added that anyone may drain."""
+
+    def unlisten(self) -> None:
+        """Undo `listen()`."""
+
+    def wait(self, seconds: float, stopped: threading.Event) -> None:
+        """Wait for such a row, up to so long."""
+        stopped.wait(seconds)
+
+    def why_unreported(self) -> str:
+        """Return why no process can hear of changes while it doesn't use Redis; "" if it can."""
+        return "only PostgreSQL reports changes"
+
+    def remove(self) -> None:
+        """Note no more changes, before the outbox is dropped."""
+
+
+JOURNALS: Final[dict[str, type[Journal]]] = {}
+"""Those that note changes, by the vendor of their databases."""
+
+
+def journal_of(connection: BaseDatabaseWrapper) -> Journal:
+    """Return the journal of a connection's database."""
+    return JOURNALS.get(connection.vendor, Journal)(connection)
 
 
 def enqueue(using: str, user_ids: Iterable[Any]) -> None:

@@ -27,7 +27,7 @@ from usercache.identifiers import format_pointers, identifiers_of
 from usercache.keys import EXTENSION_PREFIX, extension_key, record_key
 from usercache.lookup import Store
 from usercache.orm import outbox
-from usercache.orm.journal import Journal, Label, journal_of
+from usercache.orm.outbox import Journal, Label, journal_of
 from usercache.runtime import Service, get_store
 from usercache.workers import Worker
 

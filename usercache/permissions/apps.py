@@ -13,7 +13,7 @@ class PermissionsConfig(AppConfig):
     def ready(self) -> None:
         """Connect to the models of permissions."""
         from usercache.checks import once_settings_are_typed
-        from usercache.orm.journal import EXTENSION_TABLES
+        from usercache.orm.outbox import EXTENSION_TABLES
         from usercache.permissions import signals
         from usercache.permissions.checks import check_backends, check_columns, check_user_model
         from usercache.permissions.links import watched_tables

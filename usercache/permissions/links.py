@@ -21,7 +21,7 @@ from django.db import models
 from usercache.codec import get_codec
 from usercache.identifiers import canonical_pk
 from usercache.keys import EXTENSION_PREFIX
-from usercache.orm.journal import ExtensionTable
+from usercache.orm.outbox import ExtensionTable
 
 GRANTS: Final = EXTENSION_PREFIX + "grants:"
 GROUP: Final = EXTENSION_PREFIX + "group:"

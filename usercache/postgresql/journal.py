@@ -11,8 +11,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.models.signals import post_migrate
 
 from usercache.codec import get_codec
-from usercache.orm.journal import JOURNALS, Journal, Label
-from usercache.orm.outbox import get_alias
+from usercache.orm.outbox import JOURNALS, Journal, Label, get_alias
 from usercache.postgresql import forks, notifications, triggers
 from usercache.postgresql.acknowledging import ACKNOWLEDGEMENTS, delete_rows
 from usercache.postgresql.checks import check_notifications, check_triggers

@@ -25,7 +25,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usercache.codec import Codec, get_codec
-from usercache.orm.journal import Label, extension_tables
+from usercache.orm.outbox import Label, extension_tables
 
 OPENING: Final = "/* usercache="
 CLOSING: Final = " */ "

@@ -37,8 +37,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from usercache.codec import Codec
 from usercache.conf import conf
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import ExtensionTable, extension_tables
-from usercache.orm.outbox import EVERYBODY
+from usercache.orm.outbox import EVERYBODY, ExtensionTable, extension_tables
 from usercache.postgresql import sql
 from usercache.postgresql.labels import (
     LABEL_CHARACTERS,

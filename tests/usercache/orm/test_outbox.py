@@ -28,8 +28,7 @@ from usercache.management.inspection import inspect_user
 from usercache.management.relay import get_backlog
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
-from usercache.orm.journal import JOURNALS
-from usercache.orm.outbox import drain
+from usercache.orm.outbox import JOURNALS, drain
 from usercache.postgresql import triggers
 from usercache.runtime import get_store
 from usercache.users import get_user_by_id, invalidate_all_users, invalidate_user

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 from usercache.management.relay import LONGEST_PAUSE_SECONDS, Relay
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
-from usercache.orm.journal import journal_of
+from usercache.orm.outbox import journal_of
 from usercache.users import get_user_by_id
 
 pytestmark = [

@@ -14,7 +14,7 @@ from usercache.keys import POINTER_PREFIXES
 from usercache.lookup import Store
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
-from usercache.orm.journal import JOURNALS
+from usercache.orm.outbox import JOURNALS
 from usercache.orm.writes import Write
 from usercache.runtime import get_store
 

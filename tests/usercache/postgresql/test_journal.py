@@ -14,7 +14,7 @@ from environ import Env
 
 from tests.servers.postgresql_server import PostgreSQLServer
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import Label, journal_of
+from usercache.orm.outbox import Label, journal_of
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

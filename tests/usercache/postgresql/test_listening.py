@@ -32,7 +32,7 @@ from usercache.l1.memory import ReportedMemory
 from usercache.lookup import Store
 from usercache.models import PendingInvalidation
 from usercache.orm import outbox
-from usercache.orm.journal import journal_of
+from usercache.orm.outbox import journal_of
 from usercache.postgresql import listening, triggers
 from usercache.postgresql.listening import ListeningConnection, NotReportedError
 from usercache.postgresql.notifications import CHANGES_CHANNEL

@@ -20,8 +20,7 @@ from tests.users import User
 from usercache.codec import Codec, get_codec
 from usercache.conf import conf
 from usercache.models import PendingInvalidation
-from usercache.orm.journal import Label, journal_of
-from usercache.orm.outbox import EVERYBODY
+from usercache.orm.outbox import EVERYBODY, Label, journal_of
 from usercache.postgresql import triggers
 from usercache.postgresql.labels import names_of_tables
 from usercache.postgresql.notifications import CHANNEL
@@ -501,7 +500,7 @@ def test_prepared_transaction_is_noted(
     preparing: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that commits in two phases can change users, and the change is noted."""
-    monkeypatch.setattr("usercache.orm.journal.EXTENSION_TABLES", {})  # this database has none
+    monkeypatch.setattr("usercache.orm.outbox.EXTENSION_TABLES", {})  # this database has none
     with isolate_apps("usercache"), preparing.schema_editor(atomic=False) as editor:
         model = make_model("Person")
         editor.create_model(PendingInvalidation)
