@@ -140,7 +140,7 @@ def _add_redis(store: Store, alias: str) -> Service:
         store.events,
         on_opening=store.empty_memory,
         on_recovery=store.recover,
-        on_heartbeat=store.beat,
+        on_heartbeat=store.note_heartbeat,
     )
     return attending(store.redis, store.events)
 

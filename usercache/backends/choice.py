@@ -108,7 +108,7 @@ class Backends:
         for tell in self.on_recovery:
             tell(redis)
 
-    def beat(self, redis: "RedisBackend") -> None:
+    def note_heartbeat(self, redis: "RedisBackend") -> None:
         """Tell those that want to know that Redis answers."""
         for tell in self.on_heartbeat:
             tell(redis)

@@ -146,7 +146,7 @@ class _KeyStatement(NamedTuple):
 
 
 def _is_plain(rows: "models.QuerySet[models.Model]") -> bool:
-    """Return whether a query set reads the rows of its model's table, and all of them."""
+    # Whether it reads the rows of its model's table, and all of them.
     query = rows.query
     return (
         type(query) is Query
@@ -166,26 +166,16 @@ def _is_plain(rows: "models.QuerySet[models.Model]") -> bool:
 def _get_statement(
     codec: Codec, connection: BaseDatabaseWrapper, rows: "models.QuerySet[models.Model]", pk: Any
 ) -> _KeyStatement:
-    """Return the connection's statement for this codec; made from plain rows, with any key.
-
-    Raises:
-        EmptyResultSet: no row can have this key.
-    """
+    # Of this connection; made of plain rows, with any key that a row can have.
     statement: _KeyStatement | None = vars(connection).get(_ATTRIBUTE)
     if statement is None or statement.codec is not codec:
-        statement = _make(codec, connection, rows, pk)
+        query = rows.filter(pk=pk).values_list(*codec.columns).query
+        compiler = query.get_compiler(connection=connection)
+        sql, _ = compiler.as_sql()
+        converters = compiler.get_converters(expression for expression, *_ in compiler.select)
+        statement = _KeyStatement(codec, sql, converters)
         setattr(connection, _ATTRIBUTE, statement)
     return statement
-
-
-def _make(
-    codec: Codec, connection: BaseDatabaseWrapper, rows: "models.QuerySet[models.Model]", pk: Any
-) -> _KeyStatement:
-    query = rows.filter(pk=pk).values_list(*codec.columns).query
-    compiler = query.get_compiler(connection=connection)
-    sql, _ = compiler.as_sql()
-    converters = compiler.get_converters(expression for expression, *_ in compiler.select)
-    return _KeyStatement(codec, sql, converters)
 
 
 @cache

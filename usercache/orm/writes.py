@@ -216,13 +216,10 @@ class _AtCommit:
     """
 
     def __init__(self, write: Write) -> None:
-        self._write = write
+        self.write = write
 
     def __call__(self) -> None:
-        self._write.complete()
-
-    def renew(self) -> None:
-        self._write.renew()
+        self.write.complete()
 
 
 class Renewal:
@@ -253,10 +250,10 @@ class Renewal:
         """Renew the write markers set a third of their TTL ago."""
         due_at = self._clock() - _pause_seconds()
         with self._lock:
-            due = [write for write, set_at in self._set_at.items() if set_at <= due_at]
+            due = [at_commit for at_commit, set_at in self._set_at.items() if set_at <= due_at]
             self._set_at.update(dict.fromkeys(due, self._clock()))
-        for write in due:
-            write.renew()
+        for at_commit in due:
+            at_commit.write.renew()
 
     def _reset(self) -> None:
         # In a forked child another thread of the parent may have held the lock.

@@ -177,9 +177,9 @@ def test_lowering_wins_over_a_renewal_under_way(clock: Clock, alice: User) -> No
     """A renewal that comes late raises nothing that nobody would take off any more."""
     with transaction.atomic():
         User.objects.filter(pk=alice.pk).update(first_name="Alicia")
-        [write] = RENEWAL._set_at
+        [at_commit] = RENEWAL._set_at
     with transaction.atomic():  # another of the same connection's
-        write.renew()
+        at_commit.write.renew()
     assert state_of(alice) == "nothing"
 
 
