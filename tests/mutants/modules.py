@@ -49,7 +49,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/accounts/test_user_versions.py",
     ),
     "usercache/postgresql/acknowledging.py": ("tests/usercache/postgresql/test_acknowledging.py",),
-    "usercache/orm/loading.py": ("tests/usercache/orm/test_statement.py",),
+    "usercache/orm/loading.py": ("tests/usercache/orm/test_loading.py",),
     "usercache/postgresql/triggers.py": ("tests/usercache/postgresql/test_triggers.py",),
     "usercache/backends/resilient.py": (
         "tests/usercache/backends/test_resilient.py",
