@@ -27,6 +27,7 @@ class Worker:
         work: Callable[[], object],
         note_error: Callable[[Exception], object],
         restart_seconds: float = RESTART_SECONDS,
+        *,
         called: threading.Event | None = None,
     ) -> None:
         """Start no thread yet. `work` must return soon after `ended` is set, and `called` with it.
