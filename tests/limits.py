@@ -9,6 +9,6 @@ LIMITS: Final = (
     *("factor_address", "factor_pair", "factor_account"),
     *("register_address", "password_address", "password_account"),
     *("provider_address", "provider_account"),
-    *("search_address", "search_account"),
+    *("search_address", "search_account", "picture_address", "picture_account"),
 )
 LIFTED: Final = ",".join(f"{name}=1000000/60" for name in LIMITS)

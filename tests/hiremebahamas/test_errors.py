@@ -48,6 +48,12 @@ def test_foreign_host_is_a_400_in_json() -> None:
     assert (response.status_code, response.json()["code"]) == (400, "bad_request")
 
 
+def test_foreign_host_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Django would write twenty lines for each request of whoever scans addresses."""
+    Client().get("/auth/verify", headers={"host": "evil.example"})
+    assert caplog.records == []
+
+
 def test_our_own_failure_is_a_500_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """That says nothing of what went wrong."""
 
