@@ -6,7 +6,7 @@ decoding takes follows from the headers, and is bounded here by MAX_DECODING_BYT
 MAX_DECODING_NANOSECONDS; the rest is the file, its copy without metadata, and a picture of 1024
 pixels a side. Pillow itself, when it opens a file, parses all metadata, unpacks compressed texts
 and makes the canvas of a WebP, whatever size it claims: so it gets a file only after that, without
-them. `tests/accounts/test_avatar_costs.py` measures it.
+them. `tests/accounts/pictures/test_avatar_costs.py` measures it.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The errors that operations share, as the schema describes them.
 
-Each example is what the API answers, word for word; `tests/accounts/test_error_examples.py`
+Each example is what the API answers, word for word; `tests/accounts/schema/test_error_examples.py`
 provokes it.
 """
 

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from tests.accounts.test_avatars import picture
+from tests.accounts.pictures.test_avatars import picture
 from tests.cast import NEW_PASSWORD, PASSWORD
 
 pytestmark = pytest.mark.django_db

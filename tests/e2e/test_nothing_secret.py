@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from accounts.models import LoginSession, User
 from tests.accounts.api_keys.program import make_program
-from tests.accounts.test_registration import USER_FIELDS
+from tests.accounts.views.test_registration import USER_FIELDS
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.e2e.http_client import HttpClient
 from tests.e2e.raw_backends import RawBackend, RawRedis, decode

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from accounts.models import User
 from tests.accounts.admin_site import run_action
 from tests.accounts.api_keys.program import make_program
-from tests.accounts.test_avatars import picture
+from tests.accounts.pictures.test_avatars import picture
 from tests.caches import WAIT, lead_shared_alias
 from tests.cast import NEW_PASSWORD, PASSWORD, token_of
 from tests.e2e.every_process import Everywhere

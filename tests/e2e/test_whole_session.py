@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db.models import F
 
 from accounts.models import LoginSession, User
-from tests.accounts.test_avatars import picture
-from tests.accounts.test_directory import PUBLIC_FIELDS
-from tests.accounts.test_profiles_of_others import CONTACT_FIELDS
-from tests.accounts.test_registration import USER_FIELDS
+from tests.accounts.directory.test_directory import PUBLIC_FIELDS
+from tests.accounts.directory.test_profiles_of_others import CONTACT_FIELDS
+from tests.accounts.pictures.test_avatars import picture
+from tests.accounts.views.test_registration import USER_FIELDS
 from tests.cast import NEW_PASSWORD, PASSWORD
 from tests.e2e.every_process import Everywhere
 from tests.e2e.http_client import Answer, HttpClient

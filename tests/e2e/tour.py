@@ -18,8 +18,8 @@ from accounts.second_factor import urls as second_factor_urls
 from accounts.second_factor.models import AuthenticatorApp, RecoveryCode
 from accounts.urls import urlpatterns
 from tests.accounts.admin_site import ADD, LIST, page, password_page, read_form, run_action
+from tests.accounts.pictures.test_avatars import picture
 from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
-from tests.accounts.test_avatars import picture
 from tests.cast import NEW_PASSWORD, PASSWORD
 
 # A moment at which nothing else happened.

@@ -30,7 +30,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/test_backend_choice.py",
         "tests/usercache/management/test_switch.py",
     ),
-    "usercache/versions/__init__.py": ("tests/accounts/test_user_versions.py",),
+    "usercache/versions/__init__.py": ("tests/accounts/services/test_user_versions.py",),
     "usercache/backends/choice.py": (
         "tests/usercache/test_backend_choice.py",
         "tests/usercache/management/test_switch.py",
@@ -46,7 +46,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/orm/outbox.py": ("tests/usercache/orm/test_outbox.py",),
     "usercache/postgresql/sql.py": (
         "tests/usercache/postgresql/test_triggers.py",
-        "tests/accounts/test_user_versions.py",
+        "tests/accounts/services/test_user_versions.py",
     ),
     "usercache/postgresql/acknowledging.py": ("tests/usercache/postgresql/test_acknowledging.py",),
     "usercache/orm/loading.py": ("tests/usercache/orm/test_loading.py",),
@@ -77,14 +77,14 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/auth/test_jwt.py",
         "tests/usercache/auth/test_simplejwt_settings.py",
         "tests/usercache/auth/test_adding_token_versions.py",
-        "tests/accounts/test_bad_tokens.py",
+        "tests/accounts/tokens/test_bad_tokens.py",
     ),
     "accounts/services/sessions.py": (
-        "tests/accounts/test_refresh.py",
-        "tests/accounts/test_logout.py",
-        "tests/accounts/test_login.py",
-        "tests/accounts/test_token_version.py",
-        "tests/accounts/test_sessions.py",
+        "tests/accounts/views/test_refresh.py",
+        "tests/accounts/views/test_logout.py",
+        "tests/accounts/views/test_login.py",
+        "tests/accounts/services/test_token_version.py",
+        "tests/accounts/services/test_sessions.py",
     ),
 }
 

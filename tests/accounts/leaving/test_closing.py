@@ -18,7 +18,7 @@ from accounts.services.account import set_avatar
 from accounts.services.administration import deactivate_user
 from accounts.services.sessions import start_session
 from tests.accounts.admin_site import run_action
-from tests.accounts.test_locked_rows import meanwhile
+from tests.accounts.services.test_locked_rows import meanwhile
 from tests.cast import PASSWORD, PROOF
 from tests.concurrency import run_together
 

@@ -34,7 +34,7 @@ from tests.accounts.api_keys.program import Program, make_program
 from tests.accounts.leaving.test_closing import files
 from tests.accounts.leaving.test_reopening import close
 from tests.accounts.second_factor.phone import set_up_phone
-from tests.accounts.test_locked_rows import meanwhile
+from tests.accounts.services.test_locked_rows import meanwhile
 from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of, token_of
 from tests.clocks import Clock
 from tests.concurrency import run_together

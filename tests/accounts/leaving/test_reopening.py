@@ -19,9 +19,9 @@ from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.services.administration import activate_user, deactivate_user, set_password
 from accounts.services.recovery import confirm_email, reset_password
+from tests.accounts.schema.test_examples import read_token
 from tests.accounts.security_log.test_events import events_of
-from tests.accounts.test_examples import read_token
-from tests.accounts.test_recovery import HOUR, forge
+from tests.accounts.views.test_recovery import HOUR, forge
 from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of, token_of
 from tests.concurrency import run_together
 

@@ -19,8 +19,8 @@ from accounts.models import LoginSession, User
 from accounts.registrations import checks
 from accounts.registrations.models import PendingRegistration
 from accounts.registrations.services import finish_registration
-from tests.accounts.test_login import work  # noqa: F401  # a fixture
-from tests.accounts.test_recovery import sent, token_of_last
+from tests.accounts.views.test_login import work  # noqa: F401  # a fixture
+from tests.accounts.views.test_recovery import sent, token_of_last
 from tests.cast import PASSWORD
 from tests.concurrency import run_together
 

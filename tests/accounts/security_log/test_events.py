@@ -17,8 +17,8 @@ from accounts.services.administration import activate_user, deactivate_user
 from accounts.services.sessions import refresh_session, start_session
 from tests.accounts.admin_site import page, password_page, read_form, run_action
 from tests.accounts.api_keys.program import make_program
-from tests.accounts.test_examples import read_token
-from tests.accounts.test_sessions import MINUTE, let_time_pass
+from tests.accounts.schema.test_examples import read_token
+from tests.accounts.services.test_sessions import MINUTE, let_time_pass
 from tests.cast import NEW_PASSWORD, PASSWORD, PROOF, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from accounts.errors import Busy
 from accounts.limits.workload import Workload, slow_work
 from accounts.models import User
 from tests.accounts.endpoints import CREDENTIALS, PASSWORDS, REGISTRATION
-from tests.accounts.test_avatars import picture
+from tests.accounts.pictures.test_avatars import picture
 from tests.cast import PASSWORD
 from tests.concurrency import run_together
 

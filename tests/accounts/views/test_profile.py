@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services.account import update_profile
-from tests.accounts.test_registration import USER_FIELDS
+from tests.accounts.views.test_registration import USER_FIELDS
 from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db

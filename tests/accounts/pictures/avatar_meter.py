@@ -1,7 +1,8 @@
-"""Measure what `prepare_avatar` takes: `ls FILE... | python -m tests.accounts.avatar_meter`.
+"""Measure what `prepare_avatar` takes.
 
-For each file a line of JSON, from a child of this process that has done nothing else: MiB of memory
-above the idle process, seconds of processor time, what became of it.
+`ls FILE... | python -m tests.accounts.pictures.avatar_meter`: for each file a line of JSON, from a
+child of this process that has done nothing else: MiB of memory above the idle process, seconds of
+processor time, what became of it.
 """
 
 import json
@@ -56,7 +57,7 @@ def main() -> None:
     """Print a line for each file that is named on standard input."""
     django.setup()
     from accounts.pictures.avatars import prepare_avatar  # noqa: PLC0415  # wants settings
-    from tests.accounts.test_avatars import picture  # noqa: PLC0415  # likewise
+    from tests.accounts.pictures.test_avatars import picture  # noqa: PLC0415  # likewise
 
     for kind in ("JPEG", "PNG", "WEBP"):  # what a process loads once
         prepare_avatar(picture(kind))

@@ -15,9 +15,9 @@ from accounts.openid_connect.models import Identity
 from accounts.schema.examples import NEW_EMAIL, NEW_PASSWORD, PASSWORD
 from tests.accounts.openid_connect.offences import know_as_google
 from tests.accounts.openid_connect.provider import Provider, person
+from tests.accounts.pictures.test_avatars import picture
 from tests.accounts.second_factor.security_key import DOMAIN, ORIGIN, SecurityKey
-from tests.accounts.test_avatars import picture
-from tests.accounts.test_registration import FORM
+from tests.accounts.views.test_registration import FORM
 from tests.openapi import list_examples, list_operations
 
 pytestmark = pytest.mark.django_db

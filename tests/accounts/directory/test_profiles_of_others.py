@@ -7,7 +7,7 @@ from rest_framework.test import APIClient, APIRequestFactory
 
 from accounts.models import User
 from accounts.serializers.requests import LookupQuerySerializer
-from tests.accounts.test_directory import PUBLIC_FIELDS
+from tests.accounts.directory.test_directory import PUBLIC_FIELDS
 
 pytestmark = pytest.mark.django_db
 

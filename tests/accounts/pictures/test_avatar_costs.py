@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accounts.pictures.avatars import MAX_FILE_BYTES
-from tests.accounts.hostile_pictures import PICTURES
+from tests.accounts.pictures.hostile_pictures import PICTURES
 from tests.processes import environment
 from tests.servers.stack import PROJECT
 
@@ -34,7 +34,7 @@ TAKEN = {name for name in PICTURES if "largest" in name} | {
 @pytest.fixture(scope="module")
 def meter() -> Iterator[subprocess.Popen[str]]:
     """Run a process that measures."""
-    command = [sys.executable, "-m", "tests.accounts.avatar_meter"]
+    command = [sys.executable, "-m", "tests.accounts.pictures.avatar_meter"]
     with subprocess.Popen(
         command,
         cwd=PROJECT,

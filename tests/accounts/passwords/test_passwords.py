@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.passwords.normal_form import normalise_password, spellings
-from tests.accounts.test_login import work  # noqa: F401  # a fixture
+from tests.accounts.views.test_login import work  # noqa: F401  # a fixture
 from tests.cast import PASSWORD, client_of
 
 pytestmark = pytest.mark.django_db

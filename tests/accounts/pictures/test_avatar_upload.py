@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.pictures.avatars import _take_turn
 from accounts.views.parsers import MULTIPART_MAX_BYTES
-from tests.accounts.test_avatars import picture
+from tests.accounts.pictures.test_avatars import picture
 
 pytestmark = pytest.mark.django_db
 

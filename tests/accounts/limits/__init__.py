@@ -1,0 +1,1 @@
+"""How often, how much at once, and after the answer."""

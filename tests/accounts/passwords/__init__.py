@@ -1,0 +1,1 @@
+"""Passwords: their normal form, and which are refused."""

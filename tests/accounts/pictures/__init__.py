@@ -1,0 +1,1 @@
+"""Pictures of users, hostile ones too."""

@@ -1,0 +1,1 @@
+"""The examples of the schema, against what the API answers."""

@@ -1,0 +1,1 @@
+"""The actions on accounts and sessions."""
