@@ -56,11 +56,11 @@ class AvatarView(KeyedView):
     def post(self, request: Request) -> Response:
         """Replace one's picture: a JPEG, PNG or WebP of at most 5 MB."""
         form = AvatarUploadSerializer.read(request)
-        # Before: a request that is refused takes no turn from others.
-        check_limit(request, "picture", account=get_viewer(request).pk)
+        user_id = get_viewer(request).pk
         with slow_work():
+            check_limit(request, "picture", account=user_id)
             content = prepare_avatar(form["file"].read())
-        user = set_avatar(user_id=get_viewer(request).pk, content=content)
+        user = set_avatar(user_id=user_id, content=content)
         return Response({"avatar_url": user.avatar_url})
 
 
