@@ -15,7 +15,8 @@ from hiremebahamas.errors import show_refusal
 def log_in(request: HttpRequest) -> HttpResponse:
     """Answer `/admin/login/`: guesses count with those at `/auth/login`."""
     typed = request.POST.get("username", "")
-    email = User._meta.get_field("email").get_prep_value(typed)
+    # None where nothing was typed, as with a passkey: all of them would count as one account.
+    email = User._meta.get_field("email").get_prep_value(typed) or None
     return _limit(admin.site.login, request, "login", email)
 
 

@@ -11,4 +11,5 @@ Both are read from the database, by log-ins and by changes of the factor, and ne
 is used up by an UPDATE that asks whether it still is unused, so of two requests with one code the
 database lets one through. A code of an app also ends those of the time before it. A passkey signs
 a text that is derived from the log-in's challenge, and so nothing of it can be used a second time.
+One that has verified its user logs in alone: Note [Passkeys without a password].
 """

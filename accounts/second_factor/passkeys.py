@@ -6,7 +6,7 @@ log-in's own challenge, so that it works once, as that does.
 
 import struct
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
@@ -30,6 +30,8 @@ from fido2.webauthn import (
 from accounts.models import User
 from accounts.second_factor.codes import ISSUER
 from accounts.second_factor.models import CREDENTIAL_ID_MAX_LENGTH, Passkey
+
+Response = TypeVar("Response", RegistrationResponse, AuthenticationResponse)
 
 SALT: Final = "accounts.second_factor.passkeys"
 CREDENTIAL_MAX_BYTES: Final = 4096
@@ -96,15 +98,14 @@ def register(user: User, state: str, response: RegistrationResponse, name: str) 
 def make_request_options(user: User, login_challenge: str) -> dict[str, Any]:
     """Return the options for `navigator.credentials.get()` in this log-in."""
     existing = [read_credential(passkey) for passkey in Passkey.objects.filter(user=user)]
-    challenge = _derive(login_challenge, is_alone=False)
-    options, _ = _server().authenticate_begin(existing, challenge=challenge)
+    options, _ = _server().authenticate_begin(existing, challenge=_derive(login_challenge))
     return _to_json(options)
 
 
 def make_open_options(login_challenge: str) -> dict[str, Any]:
     """Return the options for a log-in by any user's passkey alone."""
     options, _ = _server().authenticate_begin(
-        challenge=_derive(login_challenge, is_alone=True),
+        challenge=_derive(login_challenge),
         user_verification=UserVerificationRequirement.REQUIRED,
     )
     return _to_json(options)
@@ -132,7 +133,7 @@ def verify(
     A passkey that `is_alone`, without a password, must have verified its user.
     """
     wanted = UserVerificationRequirement.REQUIRED if is_alone else None
-    challenge = websafe_encode(_derive(login_challenge, is_alone=is_alone))
+    challenge = websafe_encode(_derive(login_challenge))
     try:
         _server().authenticate_complete(
             _state(challenge, wanted), [read_credential(passkey)], response
@@ -154,10 +155,7 @@ def parse_registration(data: Mapping[str, Any]) -> RegistrationResponse:
 
     Raises: BadCredentialError.
     """
-    try:
-        return RegistrationResponse.from_dict(data)
-    except PARSE_ERRORS as error:
-        raise BadCredentialError from error
+    return _parse(RegistrationResponse, data)
 
 
 def parse_authentication(data: Mapping[str, Any]) -> AuthenticationResponse:
@@ -165,10 +163,7 @@ def parse_authentication(data: Mapping[str, Any]) -> AuthenticationResponse:
 
     Raises: BadCredentialError.
     """
-    try:
-        return AuthenticationResponse.from_dict(data)
-    except PARSE_ERRORS as error:
-        raise BadCredentialError from error
+    return _parse(AuthenticationResponse, data)
 
 
 def make_user_handle(user_id: int) -> bytes:
@@ -179,6 +174,16 @@ def make_user_handle(user_id: int) -> bytes:
 def read_credential(passkey: Passkey) -> AttestedCredentialData:
     """Return id and public key."""
     return AttestedCredentialData(bytes(passkey.credential))
+
+
+def _parse(kind: type[Response], data: Mapping[str, Any]) -> Response:
+    try:
+        found = kind.from_dict(data)
+    except PARSE_ERRORS as error:
+        raise BadCredentialError from error
+    if found is None:  # as for null
+        raise BadCredentialError
+    return found
 
 
 def _server() -> Fido2Server:
@@ -196,9 +201,8 @@ def _is_usable(credential: AttestedCredentialData) -> bool:
     )
 
 
-def _derive(login_challenge: str, *, is_alone: bool) -> bytes:
-    salt = f"{SALT}.alone" if is_alone else SALT
-    return salted_hmac(salt, login_challenge, algorithm="sha256").digest()
+def _derive(login_challenge: str) -> bytes:
+    return salted_hmac(SALT, login_challenge, algorithm="sha256").digest()
 
 
 def _state(challenge: str, wanted: UserVerificationRequirement | None = None) -> dict[str, Any]:

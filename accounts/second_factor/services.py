@@ -212,11 +212,28 @@ def finish_passkey_login(
     """
     claims = read_challenge(challenge)
     with transaction.atomic():
-        user, _ = _load_challenged(claims)
-        if use_passkey(user, challenge, credential):
+        user = identify_in_step(claims, challenge, credential)
+        if user is not None:
             return Login(user, admit(user=user, device=device), None)
     record(Event.CODE_FAILED, user_id=claims.user_id)
     raise WrongPasskey
+
+
+def begin_step(user: User) -> tuple[dict[str, Any], str]:
+    """Return what a browser needs to know, and a challenge, to a user whose password was right."""
+    challenge = make_challenge(user, _find_app(user))
+    return make_request_options(user, challenge), challenge
+
+
+def identify_in_step(
+    claims: Challenge, challenge: str, credential: AuthenticationResponse
+) -> User | None:
+    """Return the user, locked, whose password was right and whose passkey it is; else None.
+
+    Within a transaction, in which the log-in ends the challenge. Raises: ChallengeNotValid.
+    """
+    user, _ = _load_challenged(claims)
+    return user if use_passkey(user, challenge, credential) else None
 
 
 def begin_passkey(*, user_id: int, proof: Proof) -> PasskeyRequest:

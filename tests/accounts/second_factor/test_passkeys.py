@@ -333,6 +333,7 @@ def add_without_factor(client: APIClient) -> tuple[int, str]:
         max_leaves=8,
     )
 )
+@example(None)
 @example({"rawId": "AA", "response": {"clientDataJSON": "W10", "attestationObject": "gYGB"}})
 @example({"rawId": "AA", "response": {"clientDataJSON": "e30", "authenticatorData": "AA"}})
 def test_what_no_browser_sends_is_refused(data: Any) -> None:
