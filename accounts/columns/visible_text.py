@@ -9,8 +9,11 @@ HIDDEN_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 """Control, format (directions, zero width), surrogates, private use, separators of lines."""
 JOINERS: Final = "\u200c\u200d"
 """Parts of words in Persian and Indic scripts, and of emoji."""
-BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols without a shape."""
+BLANKS: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0"
+)
+"""Letters, marks and symbols without a shape. Variation selectors are left: parts of emoji, and of
+names in Han script."""
 LINE_CHARACTERS: Final = "\n\r\t"
 
 

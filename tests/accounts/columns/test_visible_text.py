@@ -22,6 +22,7 @@ HIDDEN = {
     "private use": "\ue000",
     "Hangul filler": "\u3164",
     "Braille blank": "\u2800",
+    "mark without a shape": "\u034f",
     "line feed": "\n",
 }
 
