@@ -161,11 +161,11 @@ def describe_top(snapshot: Snapshot) -> Iterator[Row]:
 def describe_processes(snapshot: Snapshot) -> Iterator[Row]:
     """Yield the processes that were heard of lately."""
     for state in snapshot.processes:
-        up = format_span(max(0.0, snapshot.taken_at - state.started))
-        up = f"{up}, heard of {state.seen_seconds:.0f} s ago"
-        cells = [BREAKERS.get(state.breaker, state.breaker), state.l1 or NOTHING, up, state.host]
+        redis, up = BREAKERS.get(state.breaker, state.breaker), snapshot.taken_at - state.started
+        spans = [format_span(max(0.0, seconds)) for seconds in (up, state.seen_seconds)]
+        cells = [redis, state.l1 or NOTHING, *spans, state.host]
         tone = Tone.WARNING.when(state.breaker not in ("closed", ""))
-        text = "Redis {}, client-side cache {}, up {}, {}".format(*cells)
+        text = "Redis {}, client-side cache {}, up {}, heard of {} ago, {}".format(*cells)
         yield Row(state.name, text, tone=tone, cells=cells)
 
 
