@@ -7,8 +7,6 @@ from accounts.errors import (
     Busy,
     DatabaseUnavailable,
     RecentLoginRequired,
-    SecondFactorRequired,
-    SecondFactorSetUpRequired,
 )
 from accounts.openid_connect.errors import (
     AccountExists,
@@ -32,7 +30,7 @@ from accounts.openid_connect.serializers import (
     LoginCompletionSerializer,
     ProviderListSerializer,
 )
-from accounts.schema.examples import CHALLENGE, CREATED_AT, PASSWORD
+from accounts.schema.examples import CREATED_AT, PASSWORD
 from accounts.schema.operations import (
     Answer,
     Body,
@@ -46,8 +44,8 @@ from accounts.schema.refusals import (
     PROVEN,
     TOO_MANY_ATTEMPTS,
     UNAUTHENTICATED_EXAMPLES,
+    UNFINISHED_LOGINS,
     WRONG_PASSWORD,
-    from_error,
     missing,
     refuse,
 )
@@ -115,8 +113,7 @@ COMPLETE_LOGIN: Final = open_operation(
         FlowNotValid,
         ProviderRefused,
         AccountGone,
-        from_error(SecondFactorRequired, challenge=CHALLENGE),
-        from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
+        *UNFINISHED_LOGINS,
         serializer=UnfinishedLoginSerializer,
     ),
     refuse("There is no email to make an account with.", EmailNotVerified),

@@ -90,11 +90,15 @@ def missing(name: str) -> dict[str, list[str]]:
 
 WRONG_PASSWORD: Final = {"password": [PASSWORD_IS_WRONG]}
 
+UNFINISHED_LOGINS: Final = (
+    from_error(SecondFactorRequired, challenge=CHALLENGE),
+    from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
+)
+"""In the answer of whatever is a first step of a log-in, by `UnfinishedLoginSerializer`."""
 NOT_LOGGED_IN: Final = refuse(
     "Wrong password, no such account, or a closed one; or the second factor is missing.",
     InvalidCredentials,
-    from_error(SecondFactorRequired, challenge=CHALLENGE),
-    from_error(SecondFactorSetUpRequired, challenge=CHALLENGE),
+    *UNFINISHED_LOGINS,
     serializer=UnfinishedLoginSerializer,
 )
 BAD_REFRESH_TOKEN: Final = refuse(

@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts.errors import AccountGone
 from accounts.hooks import FIRST_PROOFS, OTHER_LOGINS
 from accounts.mail import mailer
 from accounts.mail.tokens import (
@@ -23,6 +24,7 @@ from accounts.mail.tokens import (
 from accounts.models import User
 from accounts.security_log.models import Event
 from accounts.security_log.recording import record
+from accounts.services.active_users import load_active_user
 from accounts.services.administration import set_password
 from accounts.services.announcements import announce
 from accounts.services.identifiers import save_with_free_identifiers
@@ -124,10 +126,10 @@ def _mail_confirmation(user_id: int, new_email: str | None = None) -> None:
 
 
 def _load(parts: MailToken) -> User:
-    user = User.objects.select_for_update().filter(pk=parts.user_id, is_active=True).first()
-    if user is None:
-        raise refuse_token()
-    return user
+    try:
+        return load_active_user(parts.user_id)
+    except AccountGone as error:
+        raise refuse_token() from error
 
 
 def _is_of_email(user: User, parts: MailToken) -> bool:
