@@ -74,11 +74,9 @@ def find_unique_column(model: type[models.Model], fields: Collection[str], name:
     """
     if name == PK or name in _key_names(model):
         return PK
-    for field in model._meta.concrete_fields:
-        if name in (field.name, field.attname):
-            is_found = field.attname in fields and is_unique(model, field.name)
-            return field.attname if is_found else None
-    return None
+    named = (f.attname for f in model._meta.concrete_fields if name in (f.name, f.attname))
+    column = next(named, None)
+    return column if column in fields and is_unique(model, name) else None
 
 
 def identifiers_of(codec: Codec, user: models.Model) -> dict[str, object]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router
 
 from usercache.codec import Codec, get_codec, is_unique
 from usercache.conf import conf
@@ -205,8 +204,7 @@ def invalidate_user(
     # The model may have no column for one that isn't given.
     known = {name: value for name, value in given.items() if value is not None}
     pointers = format_pointers(codec.model, known)
-    using = router.db_for_write(codec.model)
-    write = Write(using)
+    write = Write(outbox.get_alias())
     write.announce_new([pk])
     write.note_pointers(pointers)
     write.finish()

@@ -72,9 +72,6 @@ class Backend(Invalidated, Protocol):
     def set_pointer(self, key: str, pk: str, ttl_ms: int) -> None:
         """Let a pointer key lead to an id."""
 
-    def seconds_left(self, key: str) -> float | None:
-        """Return the seconds until a key expires, None where that is unknown."""
-
 
 def new_token() -> bytes:
     """Return a token that names one write marker or one loader's fill lock."""

@@ -105,9 +105,6 @@ class MemoryBackend:
         with self._lock:
             self._cache.clear()
 
-    def seconds_left(self, key: str) -> float | None:
-        return None  # LocMemCache doesn't expose it
-
     def _keep(self, key: str, value: bytes, seconds: float) -> None:
         self._cache.set(key, (self.clock() + seconds, value), seconds)
 

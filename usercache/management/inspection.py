@@ -107,7 +107,9 @@ def _inspect(store: Store, backend: Backend, key: str, codec: EntryCodec) -> Cac
     held = backend.get(key)
     if held is None:
         return CachedState(backend.name, "nothing")
-    ttl_seconds = backend.seconds_left(key)
+    redis = store.redis
+    # Process memory doesn't expose it.
+    ttl_seconds = redis.seconds_left(key) if redis is not None and backend is redis else None
     if held[:1] in (FILL_LOCK, WRITE_MARKER):
         state = "fill lock" if held[:1] == FILL_LOCK else "write marker"
         return CachedState(backend.name, state, None, ttl_seconds)
