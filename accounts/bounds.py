@@ -19,5 +19,5 @@ def check_bounds(
     value = getattr(settings, name)  # a project may set anything
     if is_whole(value, lowest, highest):
         return []
-    hint = f"Set it from {lowest} to {highest}: {reason}."
+    hint = f"Set it to a whole number from {lowest} to {highest}: {reason}."
     return [Error(f"{name} is {value!r}.", hint=hint, id=message_id)]
