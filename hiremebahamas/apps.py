@@ -16,9 +16,11 @@ class HireMeBahamasConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks, and our authentication for the schema, which does so on import."""
         from hiremebahamas.cors import check_cors
+        from hiremebahamas.default_access import check_default_access
         from hiremebahamas.postgresql.checks import check_timeouts
 
         register(check_cors, Tags.security)
+        register(check_default_access, Tags.security)
         register(check_timeouts, Tags.database)
         import_module("hiremebahamas.schema")
         # Our caches keep their connections; to ask each after a request took a twelfth of its time.

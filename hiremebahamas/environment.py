@@ -9,6 +9,7 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import validate_host
 
 from hiremebahamas.postgresql.connection import BoundedConnection
 from hiremebahamas.postgresql.gate import Bounds
@@ -158,6 +159,20 @@ def default_origin(hosts: Sequence[str], *, debug: bool) -> str:
     """Return where the first of the hosts is served."""
     host = hosts[0].removeprefix(".") if hosts else "localhost:8000"
     return f"{'http' if debug else 'https'}://{host}"
+
+
+def read_admin_host(allowed_hosts: Sequence[str]) -> str:
+    """Return the host of the admin site alone, or "" where it has none.
+
+    Raises: ImproperlyConfigured if no request for it would be answered.
+    """
+    host: str = env.str("ADMIN_HOST", "")
+    if host and not validate_host(host, allowed_hosts):
+        raise ImproperlyConfigured(
+            f"ADMIN_HOST is {host!r}, which ALLOWED_HOSTS doesn't have. Add it there, in lower "
+            "case and without a port, as in admin.example.com."
+        )
+    return host
 
 
 def database(url: str, *, is_pooled: bool = False) -> dict[str, Any]:

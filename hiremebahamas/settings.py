@@ -14,6 +14,7 @@ from hiremebahamas.environment import (
     database,
     default_origin,
     env,
+    read_admin_host,
     read_env_file,
     read_keys,
     read_log_format,
@@ -33,6 +34,8 @@ DEBUG = read_switch("DEBUG", default=False)
 _secrets = read_secrets(debug=DEBUG)
 SECRET_KEY = _secrets["SECRET_KEY"]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+# Where the admin site alone is, apart from the API and its pages.
+ADMIN_HOST = read_admin_host(ALLOWED_HOSTS)
 
 # Browser apps on other origins; see Note [Cross-origin pages].
 CORS_ALLOWED_ORIGINS = cors.check_origins(env.list("CORS_ALLOWED_ORIGINS", default=[]))
@@ -95,6 +98,7 @@ MIDDLEWARE = [
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if DEBUG or STATIC_ROOT.is_dir() else []),
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hiremebahamas.admin_host.admin_host_middleware",
     # What follows runs for the admin site alone.
     "hiremebahamas.session_pages.session_pages_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
