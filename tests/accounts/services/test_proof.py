@@ -12,6 +12,7 @@ from accounts.models import LoginSession, User
 from accounts.services.sessions import list_sessions, log_out, start_session
 from accounts.tokens.claims import TokenPair
 from tests.cast import NEW_PASSWORD, PASSWORD, Cast, client_of
+from tests.openapi import list_operations, make_schema
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +36,17 @@ PROVEN: dict[str, Proven] = {
     "closing": Proven("delete", "/auth/account", {}, 204),
     "erasure": Proven("delete", "/auth/account", {"erase": True}, 204),
 }
+UNPROVEN = {
+    "upload_avatar": "A picture gives nobody the account.",
+    "end_sessions": "What ends something is done at once.",
+    "end_session": "The same.",
+    "revoke_api_key": "The same.",
+    "ask_for_verification": "The message goes to the account's own address.",
+    "confirm_second_factor": "The proof began it.",
+    "add_passkey": "The same.",
+    "complete_link": "The same.",
+}
+"""What changes something of one's account without a proof, and why."""
 for_proven = pytest.mark.parametrize("proven", PROVEN.values(), ids=PROVEN)
 
 
@@ -79,6 +91,21 @@ def test_older_log_in_is_not(as_eve: APIClient, settings: Settings, proven: Prov
         response = send(as_eve, proven, proven.body | extra)
         assert (response.status_code, response.json()["code"]) == (403, "recent_login_required")
     assert User.objects.get().is_active
+
+
+def test_whatever_changes_an_account_takes_a_proof() -> None:
+    """Or it is named here: a new operation is one or the other."""
+    bodies = make_schema()["components"]["schemas"]
+    unproven = set[str]()
+    for operation in list_operations():
+        if "security" not in operation.description or operation.method == "GET":
+            continue
+        content = operation.description.get("requestBody", {}).get("content", {})
+        name = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        fields = bodies.get(name.rpartition("/")[2], {}).get("properties", {}).keys()
+        if not {"code"} < fields & {"code", "password", "current_password"}:
+            unproven.add(operation.name)
+    assert unproven == UNPROVEN.keys()
 
 
 def test_session_must_be_the_tokens_own(eve: User, alice: User) -> None:
