@@ -70,6 +70,9 @@ class Passkey(models.Model):
     )
     # As the authenticator attested it: id and public key.
     credential = models.BinaryField(editable=False)
+    # How the authenticator names the user. Null for one that was made before this was kept: then it
+    # is what SECRET_KEY makes of the id.
+    user_handle = models.BinaryField(null=True, editable=False)
     # The last that the authenticator sent, which counts its signatures; 0 if it doesn't.
     sign_count = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(editable=False)

@@ -5,7 +5,7 @@ log-in's own challenge, so that it works once, as that does.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -49,12 +49,11 @@ class BadCredentialError(Exception):
 
 def make_creation_options(user: User) -> tuple[dict[str, Any], str]:
     """Return the options for `navigator.credentials.create()`, and a signed text of our state."""
+    passkeys = list(Passkey.objects.filter(user=user).order_by("pk"))
     entity = PublicKeyCredentialUserEntity(
-        name=user.email,
-        id=make_user_handle(user.pk),
-        display_name=user.get_full_name(),
+        name=user.email, id=_find_user_handle(user, passkeys), display_name=user.get_full_name()
     )
-    existing = [read_credential(passkey) for passkey in Passkey.objects.filter(user=user)]
+    existing = [read_credential(passkey) for passkey in passkeys]
     options, state = _server().register_begin(
         entity,
         existing,
@@ -91,6 +90,7 @@ def register(user: User, state: str, response: RegistrationResponse, name: str) 
         name=name,
         credential_id=websafe_encode(credential.credential_id),
         credential=bytes(credential),
+        user_handle=_find_user_handle(user, Passkey.objects.filter(user=user).order_by("pk")),
         sign_count=found.counter,
     )
 
@@ -166,14 +166,26 @@ def parse_authentication(data: Mapping[str, Any]) -> AuthenticationResponse:
     return _parse(AuthenticationResponse, data)
 
 
-def make_user_handle(user_id: int) -> bytes:
-    """Return how passkeys name their user: not by the id, which they show to their holder."""
-    return salted_hmac(SALT, str(user_id), algorithm="sha256").digest()
+def get_user_handle(passkey: Passkey) -> bytes:
+    """Return how the passkey names its user; SECRET_KEY may be another than when it was made."""
+    kept = passkey.user_handle
+    return _make_user_handle(passkey.user_id) if kept is None else bytes(kept)
 
 
 def read_credential(passkey: Passkey) -> AttestedCredentialData:
     """Return id and public key."""
     return AttestedCredentialData(bytes(passkey.credential))
+
+
+def _find_user_handle(user: User, passkeys: Iterable[Passkey]) -> bytes:
+    # That of their first, so that an authenticator has them as one account.
+    first = next(iter(passkeys), None)
+    return _make_user_handle(user.pk) if first is None else get_user_handle(first)
+
+
+def _make_user_handle(user_id: int) -> bytes:
+    # Not the id, which authenticators show to their holder.
+    return salted_hmac(SALT, str(user_id), algorithm="sha256").digest()
 
 
 def _parse(kind: type[Response], data: Mapping[str, Any]) -> Response:

@@ -27,8 +27,8 @@ from accounts.second_factor.errors import ChallengeNotValid, WrongPasskey
 from accounts.second_factor.models import Passkey, UsedChallenge
 from accounts.second_factor.passkeys import (
     find_passkey,
+    get_user_handle,
     make_open_options,
-    make_user_handle,
     note_use,
     verify,
 )
@@ -122,4 +122,4 @@ def forget_passkeys(user: User) -> None:
 
 
 def _is_of_owner(passkey: Passkey, credential: AuthenticationResponse) -> bool:
-    return credential.response.user_handle == make_user_handle(passkey.user_id)
+    return credential.response.user_handle == get_user_handle(passkey)

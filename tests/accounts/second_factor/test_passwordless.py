@@ -213,6 +213,24 @@ def test_removed_with_the_factor(
     assert code_of(anybody.post(ALONE, body)) == WRONG
 
 
+def test_another_secret_key(
+    anybody: APIClient, as_alice: APIClient, phone: Phone, key: SecurityKey, settings: Settings
+) -> None:
+    """It opens the account as before; one that is made afterwards names the user as it does."""
+    settings.SECRET_KEY = "another" * 10
+    assert enter(anybody, key).status_code == 200
+    later = SecurityKey(b"a later one")
+    assert add(as_alice, phone, later).status_code == 201
+    assert later.handle == key.handle
+    assert enter(anybody, later).status_code == 200
+
+
+def test_passkey_of_before_the_handle_was_kept(anybody: APIClient, key: SecurityKey) -> None:
+    """It goes on as long as SECRET_KEY does."""
+    Passkey.objects.update(user_handle=None)
+    assert enter(anybody, key).status_code == 200
+
+
 def test_account_without_a_password(anybody: APIClient, alice: User, key: SecurityKey) -> None:
     """It is a way to log in, so such an account may have a password mailed; and staff get in."""
     User.objects.filter(pk=alice.pk).update(password="!", is_admin=True)
