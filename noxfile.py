@@ -35,6 +35,8 @@ REDIS_PYS: Final = ("5.3.1", "6.4.0", "7.4.1")
 OF_REDIS_PY: Final = ("backends", "tracking", "redis_topologies")
 OF_POSTGRESQL: Final = (
     "postgresql/test_triggers.py",
+    "postgresql/test_trigger_installation.py",
+    "postgresql/test_trigger_tables.py",
     "postgresql/test_labels.py",
     "orm/test_relay.py",
 )

@@ -22,6 +22,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/backends/breaker.py": ("tests/usercache/backends/test_breaker.py",),
     "usercache/backends/lua.py": (
         "tests/usercache/backends/test_backends.py",
+        "tests/usercache/backends/test_lifetimes.py",
         "tests/usercache/tracking/test_publishing.py",
     ),
     "usercache/lookup.py": (
@@ -46,11 +47,17 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/orm/outbox.py": ("tests/usercache/orm/test_outbox.py",),
     "usercache/postgresql/sql.py": (
         "tests/usercache/postgresql/test_triggers.py",
+        "tests/usercache/postgresql/test_trigger_installation.py",
+        "tests/usercache/postgresql/test_trigger_tables.py",
         "tests/accounts/services/test_user_versions.py",
     ),
     "usercache/postgresql/acknowledging.py": ("tests/usercache/postgresql/test_acknowledging.py",),
     "usercache/orm/loading.py": ("tests/usercache/orm/test_loading.py",),
-    "usercache/postgresql/triggers.py": ("tests/usercache/postgresql/test_triggers.py",),
+    "usercache/postgresql/triggers.py": (
+        "tests/usercache/postgresql/test_triggers.py",
+        "tests/usercache/postgresql/test_trigger_installation.py",
+        "tests/usercache/postgresql/test_trigger_tables.py",
+    ),
     "usercache/backends/resilient.py": (
         "tests/usercache/backends/test_resilient.py",
         "tests/usercache/backends/test_recovery.py",
@@ -58,9 +65,13 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "usercache/l1/cache.py": ("tests/usercache/l1/test_cache.py",),
     "usercache/l1/memory.py": ("tests/usercache/l1/test_memory.py",),
-    "usercache/postgresql/listening.py": ("tests/usercache/postgresql/test_listening.py",),
+    "usercache/postgresql/listening.py": (
+        "tests/usercache/postgresql/test_listening.py",
+        "tests/usercache/postgresql/test_notifying.py",
+    ),
     "usercache/l1/listener.py": (
         "tests/usercache/tracking/test_listening.py",
+        "tests/usercache/tracking/test_connecting.py",
         "tests/usercache/tracking/test_listener.py",
     ),
     "usercache/tracking/connection.py": ("tests/usercache/tracking/test_connection.py",),

@@ -32,6 +32,7 @@ CORE: Final = (
 )
 WITH_REDIS: Final = (
     "backends/test_backends.py",
+    "backends/test_lifetimes.py",
     "backends/test_resilient.py",
     "orm/test_renewal.py",
     "test_batch_lookup.py",
@@ -42,6 +43,8 @@ OF_PLAIN_USER: Final = (
     "orm/test_outbox.py",
     "orm/test_relay.py",
     "postgresql/test_labels.py",
+    "postgresql/test_trigger_installation.py",
+    "postgresql/test_trigger_tables.py",
     "postgresql/test_triggers.py",
     "test_interleavings.py",
 )

@@ -1,40 +1,28 @@
 """System checks: each mistake has an id and a hint, and our own settings have none."""
 
-import copy
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
-from django.core.checks.registry import registry
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connections, models
+from django.db import connections, models
 from django.db.models import Count, Exists, F, Q, QuerySet
 from django.db.models.functions import Lower, Now
-from django_redis.cache import RedisCache
 from pytest_django import Settings
-from redis.cache import CacheConfig
-from rest_framework.settings import api_settings as drf_settings
-from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.settings import api_settings as jwt_settings
 
 from accounts.models import UserManager
 from tests.sizes import some_of
+from tests.usercache.checked import ids
 from tests.usercache.key_types import KEY_TYPES
 from tests.users import User
-from usercache.checks.backends import check_aliases, check_shadow, check_vendor
-from usercache.checks.exposure import check_exposure
+from usercache.checks.backends import check_shadow, check_vendor
 from usercache.checks.whitelist import SECRET_NAMES, check_key
-from usercache.conf import SETTINGS, conf
+from usercache.conf import SETTINGS
 from usercache.observability.checks import check_dashboard
-
-
-def ids() -> list[str]:
-    return sorted(m.id for m in run_checks() if m.id and m.id.startswith("usercache."))
 
 
 def test_own_settings_are_clean() -> None:
@@ -105,16 +93,6 @@ def test_setting_of_another_type_is_reported_alone(
     assert ids() == ["usercache.E001"]
     [message] = [m for m in run_checks() if m.id == "usercache.E001"]
     assert message.msg.startswith(name)
-
-
-def test_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Redis is wanted and its libraries aren't installed, the check says how to get them."""
-    settings.USERCACHE_REDIS_ALIAS = "usercache"
-    monkeypatch.delitem(sys.modules, "usercache.checks.redis", raising=False)
-    monkeypatch.setitem(sys.modules, "django_redis.cache", None)
-    [message] = check_aliases()
-    assert message.id == "usercache.E011"
-    assert "django-usercache[redis]" in str(message.hint)
 
 
 def test_metrics_say_which_extra_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,165 +306,6 @@ def test_schema_per_tenant(
     assert ids() == [f"usercache.{name}" for name in expected]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("USER_ID_FIELD", "pk", []),
-        ("USER_ID_FIELD", "username", []),
-        ("USER_ID_FIELD", "occupation", ["E040"]),
-        ("USER_ID_FIELD", "shoe_size", ["E040"]),
-        ("CHECK_REVOKE_TOKEN", True, ["W041"]),
-        ("LEEWAY", None, []),
-        ("LEEWAY", 60, []),
-        ("LEEWAY", timedelta(seconds=60), []),
-        ("LEEWAY", 61, ["E042"]),
-        ("LEEWAY", timedelta(seconds=-1), ["E042"]),
-        ("LEEWAY", float("nan"), ["E042"]),
-        ("LEEWAY", "5", ["E042"]),
-        ("LEEWAY", True, ["E042"]),
-    ],
-)
-def test_simplejwt_setting(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: object, expected: list[str]
-) -> None:
-    """What can't be honoured, or costs a query each time, is said; unless nobody uses the class."""
-    monkeypatch.setattr(jwt_settings, name, value)
-    assert ids() == [f"usercache.{name}" for name in expected]
-    monkeypatch.setattr(conf, "USERCACHE_PASSWORD_FINGERPRINT", True)
-    assert ids() == [f"usercache.{name}" for name in expected if name != "W041"]
-    monkeypatch.setattr(drf_settings, "DEFAULT_AUTHENTICATION_CLASSES", [JWTAuthentication])
-    assert ids() == []
-
-
-class Tenant(str):
-    """A prefix that is another each time."""
-
-
-class KeysOfTheirOwn(RedisCache):
-    """A cache that makes its keys itself."""
-
-    def make_key(self, *args: Any, **kwargs: Any) -> Any:
-        return super().make_key(*args, **kwargs)
-
-
-@pytest.mark.redis
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"KEY_FUNCTION": lambda key, prefix, version: f"{prefix}:{version}:{key}"},
-        {"KEY_PREFIX": Tenant("x")},
-        {"VERSION": Tenant("1")},
-        {"BACKEND": f"{__name__}.KeysOfTheirOwn"},
-    ],
-    ids=["key function", "prefix", "version", "backend"],
-)
-def test_keys_that_differ_from_call_to_call(settings: Settings, config: dict[str, Any]) -> None:
-    """An alias whose keys may hang on a tenant is refused."""
-    aliases = copy.deepcopy(settings.CACHES)
-    aliases["usercache"].update(config)
-    settings.CACHES = aliases
-    assert ids() == ["usercache.E046"]
-
-
-@pytest.mark.redis
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"IGNORE_EXCEPTIONS": True}, "E012"),
-        ({"CONNECTION_POOL_KWARGS": {"decode_responses": True}}, "E013"),
-        ({"CONNECTION_POOL_KWARGS": {"cache_config": CacheConfig()}}, "E026"),
-        ({"CONNECTION_POOL_KWARGS": {"socket_timeout": None}}, "W014"),
-        ({"CONNECTION_POOL_KWARGS": {"socket_timeout": 5}}, "W014"),
-        ({"CONNECTION_POOL_KWARGS": {"socket_connect_timeout": 5}}, "W014"),
-    ],
-    ids=[
-        "ignores exceptions",
-        "decodes",
-        "caches itself",
-        "no timeout",
-        "long timeout",
-        "long connect timeout",
-    ],
-)
-def test_wrong_alias(settings: Settings, options: dict[str, Any], expected: str) -> None:
-    """A shared alias that hides errors, changes bytes or waits for long is said so."""
-    aliases = copy.deepcopy(settings.CACHES)
-    pool = options.pop("CONNECTION_POOL_KWARGS", {})
-    aliases["usercache"]["OPTIONS"].update(options)
-    aliases["usercache"]["OPTIONS"]["CONNECTION_POOL_KWARGS"].update(pool)
-    settings.CACHES = aliases
-    assert ids() == [f"usercache.{expected}"]
-
-
-@pytest.mark.redis
-@pytest.mark.parametrize(
-    ("has_cluster", "expected"), [(False, "redis-py 7.4 or later"), (True, "CONNECTION_FACTORY")]
-)
-def test_client_that_refuses_its_alias(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, has_cluster: bool, expected: str
-) -> None:
-    """What it would say to the first request, `check` says: the cluster client's two demands."""
-    monkeypatch.setattr("usercache.redis_topologies.cluster.client.HAS_CLUSTER", has_cluster)
-    aliases = copy.deepcopy(settings.CACHES)
-    client = "usercache.redis_topologies.cluster.ClusterClient"
-    aliases["usercache"]["OPTIONS"]["CLIENT_CLASS"] = client
-    settings.CACHES = aliases
-    [message] = [each for each in run_checks() if each.id == "usercache.E075"]
-    assert expected in message.msg
-
-
-FAR, L1 = "redis.example.com", "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    ("location", "options", "expected"),
-    [
-        (f"redis://{FAR}/0", {}, ["W020", "W021"]),
-        (f"redis://:SECRET@{FAR}/0", {}, ["W021"]),
-        (f"redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
-        (f"redis://{FAR}/0", {"CONNECTION_POOL_KWARGS": {"password": "SECRET"}}, ["W021"]),
-        (f"rediss://{FAR}/0", {}, ["W020"]),
-        (f"rediss://hmb:SECRET@{FAR}/0", {}, []),
-        (f"redis://{L1}:6379/0,redis://{FAR}/0", {"PASSWORD": "SECRET"}, ["W021"]),
-        (f"redis://{L1}/0", {}, []),
-        ("redis://localhost/0", {}, []),
-        ("redis://[::1]/0", {}, []),
-        ("redis://10.0.0.7/0", {}, ["W020", "W021"]),
-        ("unix:///run/redis.sock?db=0", {}, []),
-        ([f"rediss://{FAR}", f"rediss://{FAR}:7"], {"PASSWORD": "SECRET"}, []),
-        ("redis://mymaster/0", {"SENTINELS": [(FAR, 26379)]}, ["W020", "W021"]),
-        ("redis://mymaster/0", {"SENTINELS": [(L1, 26379)]}, []),
-        (
-            "redis://mymaster/0",
-            {"SENTINELS": [(FAR, 1)], "PASSWORD": "x", "CONNECTION_POOL_KWARGS": {"ssl": True}},
-            [],
-        ),
-    ],
-)
-def test_exposed_redis(
-    settings: Settings, location: object, options: dict[str, object], expected: list[str]
-) -> None:
-    """Across a network without password or TLS is warned of, and the password isn't shown."""
-    entry = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
-    settings.CACHES = {"usercache": entry}
-    settings.USERCACHE_REDIS_ALIAS = "usercache"
-    messages = check_exposure()
-    assert [message.id for message in messages] == [f"usercache.{name}" for name in expected]
-    assert all(message.hint for message in messages)
-    assert "SECRET" not in "".join(map(str, messages))
-    settings.DEBUG = True
-    assert check_exposure() == []
-
-
-def test_exposure_is_a_matter_of_deployment(settings: Settings) -> None:
-    """Only `check --deploy` speaks of it, and of no Redis there is nothing to say."""
-    settings.USERCACHE_REDIS_ALIAS = ""
-    assert check_exposure() == []
-    deployment_checks = set(registry.get_checks(include_deployment_checks=True))
-    added = deployment_checks - set(registry.get_checks())
-    assert any(check_exposure.__name__ in repr(check) for check in added)
-
-
 def test_every_message_says_what_to_do(settings: Settings) -> None:
     """No check only complains; and none shows a key."""
     settings.USERCACHE_SIGNING_KEY = "short and secret"
@@ -541,60 +360,3 @@ def test_database_on_which_nothing_is_tested(monkeypatch: pytest.MonkeyPatch) ->
     [message] = check_vendor()
     assert message.id == "usercache.W048"
     assert "update_conflicts" in message.msg
-
-
-SESSION_CHECKS = {f"usercache.{name}" for name in ("W054", "W055", "W056", "W057", "E058", "W059")}
-SESSIONS = "usercache.auth.sessions.CachedAuthenticationMiddleware"
-DJANGO_S = "django.contrib.auth.middleware.AuthenticationMiddleware"
-PARTICULAR = "tests.usercache.auth.test_sessions.BackendOfItsOwn"
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({}, []),
-        ({"USERCACHE_PASSWORD_FINGERPRINT": False}, ["W055"]),
-        ({"USERCACHE_READ_ONLY_USERS": True}, ["W059"]),
-        ({"MIDDLEWARE": [DJANGO_S, SESSIONS]}, ["W054"]),
-        ({"MIDDLEWARE": [DJANGO_S], "USERCACHE_PASSWORD_FINGERPRINT": False}, []),
-        ({"USERCACHE_SESSION_BACKENDS": ["accounts.backends.PasswordBackends"]}, ["E058"]),
-        ({"AUTHENTICATION_BACKENDS": [PARTICULAR]}, ["W057"]),
-        (
-            {"AUTHENTICATION_BACKENDS": [PARTICULAR], "USERCACHE_SESSION_BACKENDS": [PARTICULAR]},
-            [],
-        ),
-        ({"AUTHENTICATION_BACKENDS": [PARTICULAR, "accounts.backends.PasswordBackend"]}, []),
-        ({"USERCACHE_FIELDS": ("id", "is_active")}, ["W056"]),
-    ],
-)
-def test_sessions(settings: Settings, changed: dict[str, Any], expected: list[str]) -> None:
-    """What makes a session cost a query, or the middleware of no effect, is said."""
-    settings.MIDDLEWARE = [SESSIONS if path == DJANGO_S else path for path in settings.MIDDLEWARE]
-    settings.USERCACHE_PASSWORD_FINGERPRINT = True
-    settings.USERCACHE_READ_ONLY_USERS = False
-    settings.USERCACHE_TOKEN_VERSION_FIELD = ""
-    for name, value in changed.items():
-        setattr(settings, name, value)
-    found = [i for i in ids() if i in SESSION_CHECKS]
-    assert found == [f"usercache.{name}" for name in expected]
-
-
-def _fail(_user: User) -> str:
-    raise OperationalError
-
-
-@pytest.mark.parametrize(
-    ("read", "expected"), [(lambda user: user.bio.year, []), (_fail, ["usercache.W056"])]
-)
-def test_session_hash_that_cannot_be_tried_out(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    read: Callable[[User], str],
-    expected: list[str],
-) -> None:
-    """A method that fails on a column's default is left alone; one that asks a database is said."""
-    settings.MIDDLEWARE, settings.USERCACHE_PASSWORD_FINGERPRINT = [SESSIONS], True
-    settings.USERCACHE_READ_ONLY_USERS = False
-    monkeypatch.setattr(User, "get_session_auth_hash", read)
-    assert [i for i in ids() if i in SESSION_CHECKS] == expected

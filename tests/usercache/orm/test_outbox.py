@@ -20,10 +20,18 @@ from tests.counting import CountCommands, counts
 from tests.servers.redis_server import RedisServer
 from tests.steering import get_guard, steer_recovery
 from tests.usercache.conftest import MakeUser
+from tests.usercache.orm.written import (
+    Told,
+    by_each_write,
+    first_name,
+    raw_sql,
+    terminate_backend,
+    waiting,
+)
 from tests.users import User
 from usercache.backends.redis import RedisBackend
 from usercache.codec import get_codec
-from usercache.keys import EXTENSION_PREFIX, record_key
+from usercache.keys import record_key
 from usercache.management.inspection import inspect_user
 from usercache.management.relay import get_backlog
 from usercache.models import PendingInvalidation
@@ -33,11 +41,7 @@ from usercache.postgresql import triggers
 from usercache.runtime import get_store
 from usercache.users import get_user_by_id, invalidate_all_users, invalidate_user
 
-pytestmark = [
-    pytest.mark.redis,
-    pytest.mark.postgresql,
-    pytest.mark.django_db(transaction=True),
-]
+pytestmark = [pytest.mark.redis, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 GRACE = datetime.timedelta(seconds=2)
 """What docs/caveats.md promises, and not what the code says."""
@@ -74,40 +78,6 @@ def own_redis(redis_server: RedisServer, settings: Settings) -> RedisServer:
 def clock(own_redis: RedisServer) -> Clock:
     """Take the breaker's clock over, and the recovery."""
     return steer_recovery()
-
-
-def raw_sql(statement: str, *parameters: int) -> None:
-    table = connection.ops.quote_name(User._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(statement.format(users=table), parameters)
-
-
-def first_name(user: User) -> str:
-    found = get_user_by_id(user.pk)
-    assert found is not None
-    return found.first_name
-
-
-def waiting() -> list[str]:
-    # Carrying out twice is as good as once, and so is noting.
-    users = PendingInvalidation.objects.exclude(user_id__startswith=EXTENSION_PREFIX)
-    return sorted(set(users.values_list("user_id", flat=True)))
-
-
-WRITES: dict[str, Callable[[User], object]] = {
-    "save": lambda user: user.save(),
-    "update": lambda user: User.objects.filter(pk=user.pk).update(first_name="x"),
-    "bulk_update": lambda user: User.objects.bulk_update([user], ["first_name"]),
-    "delete": lambda user: user.delete(),
-    "query set delete": lambda user: User.objects.filter(pk=user.pk).delete(),
-    "upsert": lambda user: User.objects.bulk_create(
-        [User(email=user.email, first_name="x", password="!")],
-        update_conflicts=True,
-        update_fields=["first_name"],
-        unique_fields=["email"],
-    ),
-}
-by_each_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 
 
 @pytest.mark.parametrize("in_transaction", [True, False], ids=["transaction", "autocommit"])
@@ -316,20 +286,6 @@ def test_rows_stay_until_redis_confirmed(alice: User, own_redis: RedisServer) ->
     assert waiting() == [str(alice.pk)]
 
 
-class Told:
-    """What the outbox is drained to, and confirms everything."""
-
-    def __init__(self) -> None:
-        self.told = list[Sequence[str]]()
-
-    def invalidate(self, keys: Sequence[str]) -> bool:
-        self.told.append(keys)
-        return True
-
-    def invalidate_all(self) -> bool:
-        raise AssertionError("nobody asked for that")
-
-
 def test_who_is_about_to_trust_redis_waits_for_nobody(alice: User) -> None:
     """It tells Redis of rows in another's hands, too, and leaves them there; a relay doesn't."""
     outbox.enqueue("default", [alice.pk])
@@ -469,12 +425,6 @@ def test_connection_lost_right_after_the_commit_is_nobody_s(
         alice.save()
     assert waiting() == [str(alice.pk)]  # a row too many, which does no harm
     assert counts()["errors_OperationalError"] == 1
-
-
-def terminate_backend(pid: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, %s)", [pid, WAIT_SECONDS * 1000])
-    connection.close()
 
 
 def test_backlog(alice: User, make_user: MakeUser) -> None:

@@ -5,7 +5,7 @@ import os
 import selectors
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,23 @@ from tests.servers.tcp_proxy import TcpProxy
 from tests.steering import get_guard, keep_redis_away
 from tests.usercache.conftest import MakeUser
 from tests.usercache.forks import fork
+from tests.usercache.postgresql.listeners import (
+    count_locks,
+    execute,
+    is_seen,
+    l1_of,
+    name_of,
+    stop_listening,
+    take,
+    warm,
+    write,
+)
 from tests.users import User, sql
 from tests.waiting import wait_until
 from usercache.codec import get_codec
 from usercache.l1.listener import Answer, Changes
 from usercache.l1.memory import ReportedMemory
 from usercache.lookup import Store
-from usercache.models import PendingInvalidation
-from usercache.orm import outbox
 from usercache.orm.outbox import journal_of
 from usercache.postgresql import listening, triggers
 from usercache.postgresql.listening import ListeningConnection, NotReportedError
@@ -42,58 +51,11 @@ from usercache.users import get_user_by_email, get_user_by_id
 pytestmark = [
     pytest.mark.postgresql,
     pytest.mark.django_db(transaction=True, databases="__all__"),
+    pytest.mark.usefixtures("_without_redis"),
 ]
 
+
 PREPARED = "max_prepared_transactions"
-
-
-@pytest.fixture(autouse=True)
-def _without_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.USERCACHE_REDIS_ALIAS = ""
-    settings.USERCACHE_L1_MAX_ENTRIES = 100
-    monkeypatch.setattr("usercache.l1.listener.PAUSE_SECONDS", 0.01)
-
-
-@pytest.fixture
-def store() -> Store:
-    """Return a store that PostgreSQL reports to."""
-    store = get_store()
-    wait_until(lambda: l1_of(store).is_current, "the process listens")
-    return store
-
-
-def l1_of(store: Store) -> ReportedMemory:
-    assert isinstance(store.memory_l1, ReportedMemory)
-    return store.memory_l1
-
-
-RENAME = sql("UPDATE {users} SET first_name = %s WHERE {pk} = %s")
-
-
-def write(user: User, name: str) -> None:
-    """Change the row as another process does: this one's cache isn't told."""
-    execute(RENAME, name, user.pk)
-
-
-def execute(statement: str, *parameters: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-def name_of(user: User) -> str:
-    found = get_user_by_id(user.pk)
-    assert found is not None
-    return str(found.first_name)
-
-
-def warm(store: Store, user: User) -> None:
-    """Look the user up until they come from L1: a message may still be under way."""
-    key = f"user:id:{user.pk}"
-    wait_until(lambda: get_user_by_id(user.pk) and l1_of(store).get(key), "the user is in memory")
-
-
-def is_seen(user: User, name: str) -> Callable[[], bool]:
-    return lambda: name_of(user) == name
 
 
 def test_warm_look_up_asks_nobody(
@@ -155,174 +117,6 @@ def test_own_write_is_seen_at_once(store: Store, alice: User) -> None:
         warm(store, alice)
         User.objects.filter(pk=alice.pk).update(first_name=f"Alice {number}")
         assert name_of(alice) == f"Alice {number}"
-
-
-# -- who notifies
-
-
-@pytest.fixture
-def witness() -> Iterator[psycopg.Connection[Any]]:
-    """Listen to the same channel without saying so."""
-    parameters = connection.get_connection_params()
-    with psycopg.connect(**parameters | {"autocommit": True}) as session:
-        session.execute(f"LISTEN {CHANGES_CHANNEL}")
-        yield session
-
-
-@pytest.fixture
-def listener() -> Iterator[ListeningConnection]:
-    """Listen as a process does."""
-    with closing(listening.connect()) as listener:
-        yield listener
-
-
-@pytest.fixture
-def open_session() -> Iterator[Callable[[], psycopg.Connection[Any]]]:
-    """Open sessions of other programs, which end with the test."""
-    with ExitStack() as stack:
-        yield lambda: stack.enter_context(psycopg.connect(**connection.get_connection_params()))
-
-
-OpenSession = Callable[[], psycopg.Connection[Any]]
-
-
-def take(listener: ListeningConnection) -> list[Changes | Answer]:
-    return wait_until(lambda: list(listener.take()), "a message comes")
-
-
-def told(witness: psycopg.Connection[Any]) -> list[str]:
-    witness.execute("SELECT 1")
-    return [notify.payload for notify in witness.notifies(timeout=0)]
-
-
-@pytest.mark.own_session
-def test_nobody_is_notified_while_nobody_listens(
-    witness: psycopg.Connection[Any], alice: User
-) -> None:
-    """A commit with a notification waits for others; neither before nor after is there one."""
-    stop_listening()
-    write(alice, "before")
-    assert told(witness) == []
-    with closing(listening.connect()) as listener:
-        write(alice, "meanwhile")
-        assert told(witness) == [str(alice.pk)]
-        assert take(listener) == [Changes([f"user:id:{alice.pk}"])]
-    wait_until(lambda: _is_quiet(witness, alice), "the session has ended")
-
-
-def _is_quiet(witness: psycopg.Connection[Any], alice: User) -> bool:
-    write(alice, "after")
-    return told(witness) == []
-
-
-@pytest.mark.own_session
-def test_unwatched_change_is_not_told(
-    alice: User, listener: ListeningConnection, witness: psycopg.Connection[Any]
-) -> None:
-    """A statement that changes no cached column."""
-    execute(sql("UPDATE {users} SET last_login = now()"))
-    assert told(witness) == []
-
-
-@pytest.mark.own_session
-def test_longest_key_is_told_without_its_name(
-    listener: ListeningConnection, witness: psycopg.Connection[Any]
-) -> None:
-    """PostgreSQL would refuse the commit for a message of 8,000 bytes."""
-    execute("ALTER TABLE usercache_pendinginvalidation ALTER user_id TYPE text")
-    try:
-        for length, payload in ((7_900, "x" * 7_900), (7_901, "*"), (9_000, "*")):
-            outbox.enqueue("default", ["x" * length])
-            assert told(witness) == [payload]
-    finally:
-        PendingInvalidation.objects.all().delete()
-        execute("ALTER TABLE usercache_pendinginvalidation ALTER user_id TYPE varchar(255)")
-
-
-@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
-@pytest.mark.own_session
-def test_listener_waits_for_a_write_that_will_not_notify(
-    alice: User,
-    witness: psycopg.Connection[Any],
-    open_session: OpenSession,
-    isolation: str,
-) -> None:
-    """It began when nobody listened; once somebody does, its row is committed."""
-    stop_listening()
-    writer = open_session()
-    writer.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-    writer.execute(RENAME, ["late", alice.pk])
-    store = get_store()
-    l1 = l1_of(store)
-    wait_until(lambda: _count_locks(granted=False) == 1, "the listener waits")
-    assert name_of(alice) == "Alice"
-    assert not l1.is_current
-    writer.commit()
-    wait_until(lambda: l1.is_current, "the process listens")
-    assert name_of(alice) == "late"
-    assert told(witness) == []
-
-
-@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
-def test_write_in_an_older_snapshot_notifies(
-    alice: User, open_session: OpenSession, isolation: str
-) -> None:
-    """A transaction that began before anybody listened and writes afterwards."""
-    stop_listening()
-    writer = open_session()
-    writer.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-    writer.execute(sql("SELECT count(*) FROM {users}"))
-    begun = get_store()
-    wait_until(lambda: l1_of(begun).is_current, "the process listens")
-    warm(begun, alice)
-    writer.execute(RENAME, ["late", alice.pk])
-    writer.commit()
-    wait_until(is_seen(alice, "late"), "the change is seen")
-
-
-def test_writer_never_waits_for_a_listener(
-    alice: User, bob: User, open_session: OpenSession
-) -> None:
-    """One that is waiting for another writer: a transaction now notifies, and doesn't wait."""
-    stop_listening()
-    first, second = open_session(), open_session()
-    first.execute(RENAME, ["first", alice.pk])
-    get_store()
-    wait_until(lambda: _count_locks(granted=False) == 1, "the listener waits")
-    second.execute("SET LOCAL statement_timeout = '60s'")  # a pooler keeps the session
-    second.execute(RENAME, ["second", bob.pk])
-    second.commit()
-    first.commit()
-
-
-def test_listener_that_waits_in_vain_leaves_no_session(
-    alice: User, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each attempt beside a long transaction ends, in PostgreSQL too, before the next."""
-    stop_listening()
-    monkeypatch.setattr(listening, "SERVER_BOUND_MILLISECONDS", 50)
-    open_session().execute(RENAME, ["late", alice.pk])
-    store = get_store()
-    name = "errors_listening_OperationalError"
-    wait_until(lambda: counts(store).get(name, 0) > 5, "it has waited in vain")
-    assert not l1_of(store).is_current
-    RUNTIME.stop()
-    wait_until(lambda: _count_locks(granted=False) == 0, "nobody waits")
-    assert _count_locks(granted=True) == 1  # the writer's
-
-
-def stop_listening() -> None:
-    """Let nobody listen: whatever has used the cache has made a store."""
-    RUNTIME.stop()
-    wait_until(lambda: _count_locks(granted=True) == 0, "nobody listens")
-
-
-def _count_locks(*, granted: bool) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted = %s", [granted]
-        )
-        return int(cursor.fetchone()[0])
 
 
 # -- a connection that is lost
@@ -451,12 +245,6 @@ def test_forked_child_leaves_the_session_alone(store: Store, alice: User) -> Non
 # -- where nothing is reported
 
 
-@pytest.fixture
-def _installed_again() -> Iterator[None]:
-    yield
-    triggers.install(connection, get_codec())
-
-
 @pytest.mark.usefixtures("_installed_again")
 def test_without_triggers_memory_serves_shortly(
     alice: User, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
@@ -533,7 +321,7 @@ def test_client_cache_that_is_off(settings: Settings, alice: User) -> None:
     store = get_store()
     assert store.memory_l1 is None
     assert name_of(alice) == "Alice"
-    assert _count_locks(granted=True) == 0
+    assert count_locks(granted=True) == 0
 
 
 def test_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,9 +335,6 @@ def test_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_until(lambda: counts(store).get("errors_listening_OperationalError", 0) > 2, "it tries")
     assert store.memory_l1 is not None
     assert not l1_of(store).is_used
-
-
-# -- beside Redis
 
 
 @pytest.mark.redis
@@ -581,7 +366,7 @@ def test_redis_that_goes_and_comes(
     stop_listening()  # those of an earlier test
     store = get_store()
     assert name_of(alice) == "Alice"
-    assert _count_locks(granted=True) == 0
+    assert count_locks(granted=True) == 0
     redis_server.kill()
     name_of(alice)
     wait_until(lambda: name_of(alice) and l1_of(store).is_current, "the process listens")
@@ -590,7 +375,7 @@ def test_redis_that_goes_and_comes(
     wait_until(is_seen(alice, "Alicia"), "the change is seen")
     redis_server.start()
     wait_until(lambda: store.redis and store.redis.breaker.is_closed, "Redis is used again")
-    wait_until(lambda: _count_locks(granted=True) == 0, "nobody listens")
+    wait_until(lambda: count_locks(granted=True) == 0, "nobody listens")
     assert name_of(alice) == "Alicia"
 
 

@@ -5,91 +5,32 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
 import pytest
-from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError
 
 from tests.clocks import Clock
 from tests.counting import counted_events, counts_of
+from tests.usercache.tracking.scripted import (
+    A_MOMENT,
+    BEGAN,
+    HEARTBEAT_SECONDS,
+    WINDOW_SECONDS,
+    ScriptedConnection,
+)
 from tests.waiting import wait_until
-from usercache.backends.redis import RedisBackend
 from usercache.codec import Record
 from usercache.l1.cache import ClientCache
-from usercache.l1.listener import Answer, Changes, Heartbeat, Listener
-from usercache.runtime import get_store
+from usercache.l1.listener import Answer, Changes, Listener
 from usercache.tracking.connection import TrackingConnection
-from usercache.tracking.listener import are_current, connect, extend
 
 KEY, OTHER = "user:id:7", "user:id:8"
 RECORD = Record((7, "alice@example.com"), 1)
 FOR_LONG = 300.0
-BEGAN = 1000.0
-HEARTBEAT_SECONDS, WINDOW_SECONDS = 0.5, 2.0
-"""What docs/caveats.md promises, and not what the code says."""
-A_MOMENT = 0.001
-
-Said = Changes | Answer | RedisError
-
-
-class ScriptedConnection:
-    """a tracking connection that says what it is told to, in one piece."""
-
-    def __init__(self) -> None:
-        self._here, self._there = socket.socketpair()
-        self._here.settimeout(0)
-        self._script = deque[Said]()
-        self.beats = 0
-        self.is_closed = False
-        self.is_amid_message = False
-        self.at_take: Callable[[], object] = bool
-
-    def fileno(self) -> int:
-        """Return what becomes readable."""
-        return self._here.fileno()
-
-    def send_heartbeat(self) -> None:
-        """Count it."""
-        self.beats += 1
-
-    def say(self, *said: Said) -> None:
-        """Let the listener hear this, or wake it up with nothing."""
-        self._script.extend(said)
-        self._there.send(b"x")
-
-    def take(self) -> Iterator[Changes | Answer]:
-        """Say what there is to say."""
-        while True:
-            try:
-                self._here.recv(1)
-            except BlockingIOError:
-                return
-            while self._script:
-                said = self._script.popleft()
-                if isinstance(said, RedisError):
-                    raise said
-                self.at_take()
-                yield said
-
-    @property
-    def has_said_all(self) -> bool:
-        """Say whether the listener has taken everything."""
-        return not self._script
-
-    def is_hung_up(self) -> bool:
-        """Say whether it was closed."""
-        return self.is_closed
-
-    def close(self) -> None:
-        """Note it."""
-        self.is_closed = True
-        self._here.close()
-        self._there.close()
 
 
 class World:
@@ -433,139 +374,6 @@ def test_unread_messages_are_seen_on_every_system(
         assert has_unread()
         here.recv(1)
         assert not has_unread()
-
-
-class Primaries:
-    """A backend with these pools, one for each primary."""
-
-    def __init__(self, *pools: object) -> None:
-        self.primaries = {str(number): pool for number, pool in enumerate(pools)}
-
-
-class Connected:
-    """A connection that was made from this pool."""
-
-    def __init__(self, pool: object, *, is_current: bool = True) -> None:
-        self.pool = pool
-        self.is_current = is_current
-
-
-@pytest.mark.parametrize(
-    ("connections", "expected"),
-    [
-        ([Connected("a"), Connected("b")], True),
-        ([Connected("a")], False),
-        ([Connected("a"), Connected("b"), Connected("c")], False),
-        ([Connected("a"), Connected("b", is_current=False)], False),
-    ],
-    ids=["each", "one is missing", "one is no more", "elsewhere by now"],
-)
-def test_connections_are_to_each_present_primary(
-    connections: list[Connected], expected: bool
-) -> None:
-    """To those of the pools, where the pools would connect to now."""
-    backend = cast(RedisBackend, Primaries("a", "b"))
-    assert are_current(backend, cast("list[TrackingConnection]", connections)) is expected
-
-
-def test_primaries_are_found_again_before_they_are_connected_to() -> None:
-    """That a primary has moved may be why the last connections were lost."""
-
-    class Cluster(Primaries):
-        has_looked = False
-
-        def find_again(self) -> None:
-            self.has_looked = True
-
-    cluster = Cluster()
-    assert list(connect(cast(RedisBackend, cluster))) == []
-    assert cluster.has_looked
-
-
-@pytest.mark.parametrize("lacking", ["Redis", "L1"])
-def test_nobody_listens_without_need(settings: Settings, lacking: str) -> None:
-    """Where there is no Redis, or nothing is kept in front of it."""
-    settings.USERCACHE_L1_MAX_ENTRIES = 0 if lacking == "L1" else 10
-    store = get_store()
-    if lacking == "Redis":
-        store.redis = None
-    store.l1 = None
-    assert list(extend(store)) == []
-    assert store.l1 is None
-
-
-def is_due(heartbeat: Heartbeat) -> bool:
-    return heartbeat.is_due
-
-
-def last_beat_of_all(heartbeat: Heartbeat) -> float | None:
-    return heartbeat.seen_alive_at
-
-
-class TestHeart:
-    """The heart by itself."""
-
-    @pytest.fixture
-    def clock(self) -> Clock:
-        """Give a clock that stands still."""
-        return Clock(BEGAN)
-
-    @pytest.fixture
-    def connections(self) -> Iterator[list[ScriptedConnection]]:
-        """Give two connections."""
-        connections = [ScriptedConnection(), ScriptedConnection()]
-        yield connections
-        for connection in connections:
-            connection.close()
-
-    @pytest.fixture
-    def heartbeat(self, connections: list[ScriptedConnection], clock: Clock) -> Heartbeat:
-        """Give one that was never sent."""
-        return Heartbeat(cast("list[TrackingConnection]", connections), clock)
-
-    def test_it_beats_at_once_on_every_line(
-        self, heartbeat: Heartbeat, connections: list[ScriptedConnection]
-    ) -> None:
-        """And has seen nobody alive before the first answer."""
-        assert is_due(heartbeat)
-        heartbeat.beat()
-        assert [connection.beats for connection in connections] == [1, 1]
-        assert heartbeat.seen_alive_at is None
-
-    def test_next_beat_waits_for_all_answers(
-        self, heartbeat: Heartbeat, connections: list[ScriptedConnection], clock: Clock
-    ) -> None:
-        """And for half a second from the one before."""
-        heartbeat.beat()
-        assert heartbeat.seconds_to_wait == WINDOW_SECONDS
-        clock.now += HEARTBEAT_SECONDS
-        assert not is_due(heartbeat)
-        heartbeat.note_answer(cast(TrackingConnection, connections[0]))
-        assert not is_due(heartbeat)
-        assert last_beat_of_all(heartbeat) is None
-        heartbeat.note_answer(cast(TrackingConnection, connections[1]))
-        assert last_beat_of_all(heartbeat) == BEGAN
-        assert is_due(heartbeat)
-        heartbeat.beat()
-        for connection in connections:
-            heartbeat.note_answer(cast(TrackingConnection, connection))
-        assert last_beat_of_all(heartbeat) == BEGAN + HEARTBEAT_SECONDS
-        assert heartbeat.seconds_to_wait == HEARTBEAT_SECONDS
-        clock.now += HEARTBEAT_SECONDS - A_MOMENT
-        assert not is_due(heartbeat)
-
-    def test_it_gives_up_after_two_seconds(
-        self, heartbeat: Heartbeat, connections: list[ScriptedConnection], clock: Clock
-    ) -> None:
-        """Though all connections but one have answered."""
-        heartbeat.beat()
-        heartbeat.note_answer(cast(TrackingConnection, connections[0]))
-        clock.now += WINDOW_SECONDS - A_MOMENT
-        assert not is_due(heartbeat)
-        clock.now += 1
-        assert heartbeat.seconds_to_wait == 0
-        with pytest.raises(TimeoutError):
-            assert is_due(heartbeat)
 
 
 Watch = Callable[[], object]
