@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, ValidationError
+from django.core.exceptions import (
+    RequestDataTooBig,
+    SuspiciousOperation,
+    SynchronousOnlyOperation,
+    ValidationError,
+)
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -18,6 +23,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from accounts.errors import DatabaseUnavailable, RequestTooLarge, Unavailable
+from usercache.memory_only import MustWaitError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +41,12 @@ class DatabaseReadOnly(Unavailable):
 
 
 def handle_exception(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception of a view; return None, and so a 500, for an unexpected one."""
+    """Answer an exception of a view; return None, and so a 500, for an unexpected one.
+
+    Raises: MustWaitError, which nothing answers; see Note [Answered on the event loop].
+    """
+    if isinstance(exc, SynchronousOnlyOperation):
+        raise MustWaitError from exc
     exc = _translate(exc)
     response = exception_handler(exc, context)
     if response is not None:

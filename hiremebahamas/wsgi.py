@@ -10,8 +10,6 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
-from hiremebahamas.environment import read_threads
-from hiremebahamas.overload import BoundedRequests, read_queue_max, read_queue_seconds
 from hiremebahamas.postgresql.gate import RUNTIME
 from hiremebahamas.request_ids import NamedRequests
 from hiremebahamas.security_headers import SecuredAnswers
@@ -143,14 +141,9 @@ def _find_application() -> "WSGIApplication":
     return ForwardAuth(checked_application, others=[find_forwarded_user])
 
 
-_threads = read_threads()
-application = NamedRequests(
-    SecuredAnswers(
-        BoundedRequests(
-            _find_application(),
-            threads=_threads,
-            waiting=read_queue_max(_threads),
-            wait_seconds=read_queue_seconds(),
-        )
-    )
-)
+def complete(inner: "WSGIApplication") -> "WSGIApplication":
+    """Return an application whose answers have what each answer must have."""
+    return NamedRequests(SecuredAnswers(inner))
+
+
+application = complete(_find_application())

@@ -36,6 +36,7 @@ from usercache.events import (
     UNREADABLE_PREFIX,
 )
 from usercache.keys import FILL_LOCK, WRITE_MARKER, pk_of
+from usercache.memory_only import check_may_wait
 
 logger = logging.getLogger(__name__)
 
@@ -341,6 +342,7 @@ class Store(Backends):
             l1.put(key, record, versions[key], self.seconds_left(record))
 
     def _load(self, lookup: Lookup) -> dict[str, Values]:
+        check_may_wait()
         try:
             return lookup.source.load(lookup.pks) if lookup.pks else {}
         finally:

@@ -157,7 +157,7 @@ def _start_idle(
 ) -> Iterator[Participant]:
     # A worker on the same Redis, which hears of what the other one writes.
     variables = {**environment.variables(contender), "REDIS_URL": near.redis.url}
-    server = BenchmarkServer(environment.new_directory(), variables, processes=1, threads=THREADS)
+    server = BenchmarkServer(environment.new_directory(), variables, processes=1)
     with server:
         yield near._replace(server=server)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from hiremebahamas.overload import WAITING_PER_THREAD, count_threads
 from tests.e2e.web_server import WebServer
 from tests.servers.server import HOST
 from tests.servers.stack import PROJECT
@@ -14,8 +13,14 @@ from tests.servers.stack import PROJECT
 KEEP_ALIVE_MILLISECONDS: Final = "60000"
 
 
+PRODUCT: Final = ("hiremebahamas.server.worker:application", "--interface", "rsgi")
+STATELESS_ON_LOOP: Final = ("benchmarks.web.worker:application", "--interface", "rsgi")
+ON_THREADS: Final = ("hiremebahamas.wsgi:application", "--interface", "wsgi", "--blocking-threads")
+"""And how many."""
+
+
 class BenchmarkServer(WebServer):
-    """granian with threads, as in production but without a log of its answers."""
+    """granian as in production, but without a log of its answers."""
 
     def __init__(
         self,
@@ -23,12 +28,12 @@ class BenchmarkServer(WebServer):
         environment: Mapping[str, str],
         *,
         processes: int,
-        threads: int,
+        served: Sequence[str] = PRODUCT,
         checkout: Path = PROJECT,
     ) -> None:
-        """Take its whole environment, and where its code is."""
+        """Take its whole environment, what it serves and how, and where its code is."""
         super().__init__(directory, processes=processes)
-        self._threads = threads
+        self._served = served
         self._variables = environment
         self._checkout = checkout
 
@@ -41,18 +46,12 @@ class BenchmarkServer(WebServer):
         return self._variables
 
     def _command(self) -> Sequence[str | Path]:
-        application = ("hiremebahamas.server.worker:application", "--interface", "wsgi")
         address = ("--host", HOST, "--port", str(self.port), "--http", "1", "--no-ws")
-        workers = ("--workers", str(self.processes), "--blocking-threads", str(self._count()))
+        workers = ("--workers", str(self.processes))
         keeping = ("--http1-header-read-timeout", KEEP_ALIVE_MILLISECONDS)
         place = ("--working-dir", self._checkout)
-        return (sys.executable, "-m", "granian", *application, *address, *workers, *keeping, *place)
-
-    def _count(self) -> int:
-        # An earlier commit may have no threads that wait.
-        if self._checkout != PROJECT:
-            return self._threads
-        return count_threads(self._threads, self._threads * WAITING_PER_THREAD)
+        granian = (sys.executable, "-m", "granian")
+        return (*granian, *self._served, *address, *workers, *keeping, *place)
 
 
 def tree_cpu_seconds(pid: int) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from hiremebahamas.environment import BASE_DIR
-from hiremebahamas.overload import count_threads
 from hiremebahamas.server.address import Address
 from hiremebahamas.server.options import ServerOptions
 
@@ -34,13 +33,12 @@ def format_command(options: ServerOptions) -> list[str]:
     """Return the arguments of the interpreter."""
     return [
         *("-m", "hiremebahamas.server.supervisor", "hiremebahamas.server.worker:application"),
-        *("--interface", "wsgi", "--working-dir", str(BASE_DIR)),
+        *("--interface", "rsgi", "--working-dir", str(BASE_DIR)),
         *_format_address(options.address),
         # The proxy handles HTTP/2.
         *("--http", "1", "--no-ws"),
         *("--http1-header-read-timeout", str(KEEP_ALIVE_MILLISECONDS)),
         *("--workers", str(options.workers), "--backpressure", str(CONNECTIONS)),
-        *("--blocking-threads", str(count_threads(options.threads, options.queue_max))),
         "--respawn-failed-workers",
         *("--http1-buffer-size", str(HEADERS_MAX_BYTES)),
         # On SIGTERM no connection is accepted, and open requests may finish.

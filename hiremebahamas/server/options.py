@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 
 from hiremebahamas.environment import read_log_format, read_threads
-from hiremebahamas.overload import read_queue_max
 from hiremebahamas.server.address import Address, parse_address
+from hiremebahamas.server.overload import read_queue_max
 from hiremebahamas.variables import read_int, read_switch
 
 BIND_DEFAULT: Final = "127.0.0.1:8000"

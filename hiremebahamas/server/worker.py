@@ -10,7 +10,10 @@ from threading import Thread
 from typing import Final
 
 from hiremebahamas import wsgi
-from hiremebahamas.server.draining import DRAIN_SIGNAL, Draining
+from hiremebahamas.environment import read_threads
+from hiremebahamas.server.application import Application
+from hiremebahamas.server.draining import DRAIN_SIGNAL, stop_accepting
+from hiremebahamas.server.overload import read_queue_max, read_queue_seconds, refuse
 
 PARENT_CHECK_SECONDS: Final = 1.0
 
@@ -22,8 +25,21 @@ def end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-application: Final = Draining(wsgi.application)
-signal.signal(DRAIN_SIGNAL, application.begin)
+def drain(*_signal: object) -> None:
+    """Accept no new connections, and keep none open."""
+    application.end_connections()
+    stop_accepting()
+
+
+_threads: Final = read_threads()
+application: Final = Application(
+    wsgi.application,
+    wsgi.complete(refuse),
+    threads=_threads,
+    waiting=read_queue_max(_threads),
+    wait_seconds=read_queue_seconds(),
+)
+signal.signal(DRAIN_SIGNAL, drain)
 # The name operators see: after `python -m granian` it would be __main__.py.
 sys.argv[:] = ["granian"]
 # granian's workers are multiprocessing's, which end without the interpreter's exit handlers: their

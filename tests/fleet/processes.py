@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psycopg
 
-from hiremebahamas.overload import read_queue_max
 from hiremebahamas.server.address import Address
 from hiremebahamas.server.command_line import format_command
 from hiremebahamas.server.options import ServerOptions
+from hiremebahamas.server.overload import read_queue_max
 from tests.e2e.web_server import L1_VARIABLES, WebServer
 from tests.servers.postgresql_server import PostgreSQLServer
 from tests.servers.server import HOST, Server

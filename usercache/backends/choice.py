@@ -10,6 +10,7 @@ from usercache.backends.base import Backend, Invalidated, UnavailableError
 from usercache.clocks import MILLISECONDS
 from usercache.conf import conf
 from usercache.events import INVALIDATIONS, Events
+from usercache.memory_only import check_may_wait
 
 if TYPE_CHECKING:
     from usercache.backends.redis import RedisBackend
@@ -137,6 +138,7 @@ class Backends:
 
     def first_answer(self, ask: Callable[[Backend], T], otherwise: Callable[[], T]) -> T:
         """Ask the backend that is used at present."""
+        check_may_wait()
         redis = self.redis
         if redis is not None and redis.is_available():
             try:

@@ -31,7 +31,7 @@ def test_addresses(bind: str, arguments: str) -> None:
 def test_numbers() -> None:
     """Each under its own name."""
     command = " ".join(format_command(OPTIONS))
-    assert "--workers 2 --backpressure 1024 --blocking-threads 42" in command
+    assert "--workers 2 --backpressure 1024 " in command
     assert "--http1-buffer-size 65536" in command
     assert "--workers-kill-timeout 25" in command
 

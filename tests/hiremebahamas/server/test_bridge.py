@@ -1,0 +1,102 @@
+"""A request of granian's as WSGI has it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hiremebahamas.server.bridge import Answer, make_environ
+from tests.hiremebahamas.server.test_application import Protocol, scope_of
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def test_names(loop: asyncio.AbstractEventLoop) -> None:
+    """Each under WSGI's name; addresses without brackets."""
+    scope = scope_of("/", content_type="text/plain", x_forwarded_proto="https")
+    environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
+    assert environ["CONTENT_TYPE"] == "text/plain"
+    assert environ["HTTP_X_FORWARDED_PROTO"] == "https"
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("::1", "8000")
+    assert environ["REMOTE_ADDR"] == "203.0.113.7"
+    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+
+
+def test_path_is_bytes_in_latin_1(loop: asyncio.AbstractEventLoop) -> None:
+    """As PEP 3333 has it: Django decodes it."""
+    environ = make_environ(scope_of("/é"), Protocol(), loop)  # type: ignore[arg-type]
+    assert environ["PATH_INFO"] == "/Ã©"
+
+
+def test_underscores_forge_no_header(loop: asyncio.AbstractEventLoop) -> None:
+    """`X_Forwarded_Proto` isn't the proxy's `X-Forwarded-Proto`."""
+    scope = scope_of("/")
+    scope.headers |= {"x_forwarded_proto": "https", "content_length": "7"}
+    environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
+    assert not {"HTTP_X_FORWARDED_PROTO", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH"} & set(environ)
+
+
+def test_repeated_headers_are_one(loop: asyncio.AbstractEventLoop) -> None:
+    """Joined by commas; cookies by semicolons, since there are commas in them."""
+    scope = scope_of("/")
+    pairs = [("accept", "a"), ("accept", "b"), ("cookie", "c=1"), ("cookie", "d=2")]
+    scope.headers = type("Headers", (), {"items": lambda _self: pairs})()
+    environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
+    assert environ["HTTP_ACCEPT"] == "a,b"
+    assert environ["HTTP_COOKIE"] == "c=1; d=2"
+
+
+@pytest.mark.parametrize("parts", [(), (b"abc",), (b"a", b"bc\n", b"d" * 100_000)])
+def test_thread_reads_what_the_loop_receives(parts: tuple[bytes, ...]) -> None:
+    """Whole and by lines, and again at its end."""
+
+    async def play() -> bytes:
+        loop = asyncio.get_running_loop()
+        scope = scope_of("/", transfer_encoding="chunked")
+        stream = make_environ(scope, Protocol(*parts), loop)["wsgi.input"]  # type: ignore[arg-type]
+        line = await asyncio.to_thread(stream.readline)
+        rest = await asyncio.to_thread(stream.read, 1_000_000)
+        assert not await asyncio.to_thread(stream.read, 10)
+        return bytes(line + rest)
+
+    assert asyncio.run(play()) == b"".join(parts)
+
+
+def test_stalled_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread is not held for ever."""
+    monkeypatch.setattr("hiremebahamas.server.bridge.CHUNK_SECONDS", 0.01)
+
+    class Stalled(Protocol):
+        async def __anext__(self) -> bytes:
+            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def play() -> bytes:
+        scope = scope_of("/", content_length="7")
+        environ = make_environ(scope, Stalled(), asyncio.get_running_loop())  # type: ignore[arg-type]
+        return bytes(await asyncio.to_thread(environ["wsgi.input"].read, 7))
+
+    assert asyncio.run(play()) == b""
+
+
+def test_body_of_an_answer_is_closed() -> None:
+    """Also where it can't be sent; on the thread that made it."""
+
+    class Content(list[bytes]):
+        closed_by: str = ""
+
+        def close(self) -> None:
+            self.closed_by = threading.current_thread().name
+
+    content = Content([b"a", b"b"])
+    answer, protocol = Answer(), Protocol()
+    answer.start("404 Not Found", [("A", "b")])
+    answer.send(protocol, content, ("C", "d"))  # type: ignore[arg-type]
+    assert (protocol.status, protocol.body) == (404, b"ab")
+    assert protocol.headers == {"A": "b", "C": "d"}
+    assert content.closed_by == threading.current_thread().name
