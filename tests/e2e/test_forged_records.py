@@ -112,6 +112,6 @@ def test_record_that_is_put_back_late_is_refused(
     deactivate_user(user_id=bob.pk)
     assert as_bob.get("/auth/verify").status_code == 401
     later = time.time() + conf.USERCACHE_TTL_SECONDS + 1
-    monkeypatch.setattr(get_store(), "_clock", lambda: later)
+    monkeypatch.setattr(get_store(), "clock", lambda: later)
     raw_backend.write(key, old)
     assert as_bob.get("/auth/verify").status_code == 401
