@@ -65,6 +65,12 @@ REDIS: Final = Contender(
     {**REDIS_ALONE, "BENCHMARK_KEY_PREFIX": "red"},  # as long as the other's
     is_ours=True,
 )
+NO_REDIS: Final = Contender(
+    "usercache, no Redis",
+    # Room for everybody: nothing stands behind a process's memory but the database.
+    {"BENCHMARK_WITHOUT_REDIS": "True", "USERCACHE_L1_MAX_ENTRIES": "1000000"},
+    is_ours=True,
+)
 DATABASE: Final = _peer("simplejwt, database", "none")
 STATELESS: Final = _peer("simplejwt, token only", "none")
 PICKLED: Final = _peer("pickled users in cache.get", "pickled")

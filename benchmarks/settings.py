@@ -28,6 +28,9 @@ CACHES = {**CACHES, "peer": {**CACHES["usercache"], "KEY_PREFIX": "peer"}}
 # Two of ours, each with a database of its own, must not answer for each other.
 CACHES["usercache"]["KEY_PREFIX"] = env.str("BENCHMARK_KEY_PREFIX", KEY_PREFIX)
 
+if env.bool("BENCHMARK_WITHOUT_REDIS", default=False):
+    USERCACHE_REDIS_ALIAS = ""  # as where no REDIS_URL is set
+
 CACHEOPS_REDIS = REDIS_URL
 CACHEOPS = {"accounts.user": {"ops": {"get"}, "timeout": PEER_TTL_SECONDS}}
 CACHALOT_CACHE = "peer"

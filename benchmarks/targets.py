@@ -78,6 +78,10 @@ DEACTIVATION: Final = _at_most(
     50.0, "deactivation seen by 4 busy processes, p99 after the response", unit="ms"
 )
 QUERIES: Final = _at_most(10.0, "queries per 1,000 requests, Zipf, 1% writes", unit="")
+QUERIES_WITHOUT_REDIS: Final = _at_most(
+    20.0, "queries per 1,000 requests, Zipf, 1% writes, each process loads its own", unit=""
+)
+WITHOUT_REDIS: Final = _at_least(0.9, "look-ups/s under load without Redis / with")
 REDIS_BYTES: Final = _at_most(1.3, "bytes per user in Redis / the record's own fields")
 FORWARD_OVER_VERIFY: Final = _at_least(10.0, "GET /auth/forward per CPU second / GET /auth/verify")
 OVER_VERIFY: Final = _at_most(1.2, "CPU / that of GET /auth/verify")

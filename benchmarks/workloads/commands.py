@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, Callable[..., object]]] = {
         deactivations.watch,
         filling.fill,
         filling.fill_cacheops,
+        filling.fill_memory,
         filling.fill_pickled,
         load.make_load,
         lookups.look_up_all,

@@ -16,12 +16,15 @@ from accounts.models import User
 from benchmarks.settings import PEER_TTL_SECONDS
 from benchmarks.weight import count_bytes
 from benchmarks.workloads import pickled
+from benchmarks.workloads.deactivations import wait_to_listen
 from usercache.codec import Values, get_codec
 from usercache.conf import conf
 from usercache.keys import record_key
+from usercache.users import get_users_by_ids
 
 MILLISECONDS: Final = 1000
 BATCH: Final = 1000
+LISTEN_SECONDS: Final = 60.0
 WEIGHED_STEP: Final = 20
 """One in so many keys is weighed by Redis."""
 
@@ -47,6 +50,19 @@ def fill(first: int, count: int) -> dict[str, float]:
                 pipe.memory_usage(cache.make_key(record_key(pk)), samples=0)
             weighed += pipe.execute()[len(batch) :]
     return {"own": own / count, "key_and_entry": mean(weighed)}
+
+
+def fill_memory(first: int, count: int) -> None:
+    """Look that many users up, so that this process has them.
+
+    Raises: LookupError if it isn't told of changes.
+    """
+    if not wait_to_listen(LISTEN_SECONDS):
+        raise LookupError("PostgreSQL tells this process of no changes.")
+    for start in range(first, first + count, BATCH):
+        pks = range(start, min(start + BATCH, first + count))
+        get_users_by_ids(pks)
+        get_users_by_ids(pks)  # a hit is kept parsed; what was just loaded isn't
 
 
 def fill_pickled(first: int, count: int) -> None:

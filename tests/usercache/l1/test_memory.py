@@ -1,5 +1,7 @@
 """Process memory while changes are reported: what is kept, how long, and what is dropped."""
 
+import asyncio
+
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
 from pytest_django import Settings
@@ -10,7 +12,7 @@ from usercache.backends.base import new_fill_lock, new_token
 from usercache.backends.memory import MemoryBackend
 from usercache.codec import Record
 from usercache.keys import WRITE_MARKER
-from usercache.l1.memory import ReportedMemory
+from usercache.l1.memory import POLLS_MAX, ReportedMemory
 
 KEY, OTHER, POINTER = "user:id:7", "user:id:8", "user:email:alice@example.com"
 FILL_LOCK = new_fill_lock()
@@ -110,3 +112,32 @@ def test_it_is_current_while_nothing_may_be_missing(world: World, fault: str) ->
     world.l1.is_being_told = fault == "being told"
     world.clock.now += 2 * LONG_SECONDS * (fault == "silent")
     assert world.l1.is_current == (fault == "nothing")
+
+
+def test_lookup_waits_until_what_arrived_is_handled(world: World) -> None:
+    """The listener needs less time for it than the database for a query."""
+    unread = iter((True, True, False))
+    world.l1.watch(lambda: next(unread))
+    world.keep()
+    assert world.l1.get(KEY) == Record((7,), 1)
+    assert next(unread, None) is None
+
+
+def test_nobody_waits_for_long_or_on_an_event_loop(world: World) -> None:
+    """There nothing is served at once."""
+    asked = 0
+
+    def has_unread() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    async def look_up() -> Record | None:
+        return world.l1.get(KEY)
+
+    world.l1.watch(has_unread)
+    world.keep()
+    assert asyncio.run(look_up()) is None
+    assert asked == 1
+    assert world.l1.get(KEY) is None
+    assert asked == 2 + POLLS_MAX
