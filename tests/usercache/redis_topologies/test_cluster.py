@@ -25,7 +25,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.deployments import NO_CLUSTER, PASSWORD, QUOTED_PASSWORD, Deployment
 from tests.fixtures.product import Deploy
-from tests.servers.redis_cluster import SLOTS, ClusterServer, ClusterServers, ask
+from tests.servers.redis_cluster import ClusterServer, ClusterServers, ask, give_slots
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import HOST, find_free_port
 from tests.servers.tcp_proxy import TcpProxy
@@ -320,7 +320,7 @@ def dripping_client(tmp_path: Path, settings: Settings) -> Iterator[tuple[Cluste
     with ClusterServer(tmp_path, PASSWORD) as server, TcpProxy(server.port) as proxy:
         ask(server, "CONFIG", "SET", "cluster-announce-ip", HOST)
         ask(server, "CONFIG", "SET", "cluster-announce-port", proxy.port)
-        ask(server, "CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+        give_slots(server)
         url = f"redis+cluster://:{QUOTED_PASSWORD}@{HOST}:{proxy.port}"
         Deployment(url, lambda: None).use(settings, TIMEOUT_SECONDS)
         client = get_client()

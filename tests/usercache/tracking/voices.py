@@ -3,18 +3,18 @@
 from redis import Redis
 
 from tests.servers.redis_cluster import ask
-from tests.servers.redis_server import RedisServer
+from tests.servers.redis_server import WITH_TRACKING, WITHOUT_TRACKING, RedisServer
 
 TRACKING, MESSAGES = "tracking", "messages"
 VOICES = (TRACKING, MESSAGES)
-_RULES = {TRACKING: "+client|tracking", MESSAGES: "-client|tracking"}
+_RULES = {TRACKING: WITH_TRACKING, MESSAGES: WITHOUT_TRACKING}
 _FLAGS = {"t", "P"}
 """Of connections that track, and of those that subscribed."""
 
 
 def allow(server: RedisServer, voice: str) -> None:
     """Let the server report by client tracking, or refuse it."""
-    ask(server, "ACL", "SETUSER", "default", _RULES[voice])
+    ask(server, "ACL", "SETUSER", "default", *_RULES[voice])
 
 
 def listening_clients(redis: Redis) -> list[str]:
