@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.compat.bench import Bench, Outcome
+from tests.compat.sources import UnreachableError
 from tests.compat.suites import SUITES, Suite
 
 
@@ -25,7 +26,11 @@ def main() -> int:
 
 def _compare(name: str, suite: Suite) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), suite)
+        try:
+            bench = Bench(Path(folder), suite)
+        except UnreachableError as error:
+            sys.stdout.write(f"{name}: {error}\n")
+            return 1
         theirs, ours = bench.run(with_usercache=False), bench.run(with_usercache=True)
     added = {test: _find_reason(suite, test) for test in sorted(ours.failed - theirs.failed)}
     faults = list(_find_faults(suite, theirs, ours, added))

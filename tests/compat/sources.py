@@ -12,6 +12,10 @@ FETCH_SECONDS: Final = 1800
 COOKIECUTTER: Final = "cookiecutter==2.7.1"
 
 
+class UnreachableError(Exception):
+    """What is to be tested can't be fetched from this machine; the message says what to do."""
+
+
 class Source(Protocol):
     """What is tested, with its tests."""
 
@@ -23,6 +27,9 @@ class Source(Protocol):
         """Lay the tests below a folder, with the Python that has the requirements.
 
         Returns their project's folder.
+
+        Raises:
+            UnreachableError: this machine can't reach where they are.
         """
 
 
@@ -60,16 +67,22 @@ class Template(NamedTuple):
 
     def fetch(self, python: Path, folder: Path) -> Path:
         template, config = folder / "template", folder / "cookiecutter.yaml"
-        execute("git", "clone", "--quiet", "--depth=1", "-c", "advice.detachedHead=false",
-                "--branch", self.tag, self.repository, template)  # fmt: skip
+        options = ("--quiet", "--depth=1", "-c", "advice.detachedHead=false", "--branch", self.tag)
+        try:
+            execute("git", "clone", *options, self.repository, template)
+        except subprocess.CalledProcessError as error:
+            raise UnreachableError(
+                f"{self.repository} can't be cloned. If there is a mirror, name it: "
+                f"git config --global url.MIRROR.insteadOf {self.repository}"
+            ) from error
         # A hook of the template's calls it, to note versions that nothing here reads.
         programs = folder / "programs"
         programs.mkdir()
         (programs / "uv").symlink_to("/bin/true")
         config.write_text(f"replay_dir: {folder}\ncookiecutters_dir: {folder}\n")
         answers = [f"{question}={answer}" for question, answer in self.answers.items()]
-        options = ("--no-input", "--config-file", config, "-o", folder / "source")
-        execute(python, "-m", "cookiecutter", *options, template, *answers,
+        arguments = ("--no-input", "--config-file", config, "-o", folder / "source", template)
+        execute(python, "-m", "cookiecutter", *arguments, *answers,
                 PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")  # fmt: skip
         [root] = (folder / "source").iterdir()
         return root
