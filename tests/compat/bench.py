@@ -67,8 +67,7 @@ class Bench:
                     "DJANGO_SETTINGS_MODULE": suite.settings,
                     "CACHED_FIELDS": ",".join(suite.fields),
                     "WITH_USERCACHE": "yes" if with_usercache else "",
-                }
-                | dict(suite.environment),
+                },
                 check=False,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

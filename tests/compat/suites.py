@@ -35,8 +35,6 @@ class Suite(NamedTuple):
     """USERCACHE_FIELDS."""
     files: Mapping[str, str] = {}
     """What the source lacks: texts, by their path below it."""
-    environment: Mapping[str, str] = {}
-    """Of its processes."""
     servers: tuple[str, ...] = ()
     """Which run with the suite: DATABASE_URL, REDIS_URL. Without, it has SQLite."""
     extra: str = "jwt"

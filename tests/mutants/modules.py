@@ -17,6 +17,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/instances/test_kinds_of_columns.py",
         "tests/usercache/auth/test_simplejwt_settings.py",
     ),
+    "usercache/permissions/checks.py": ("tests/usercache/permissions/test_checks.py",),
     "usercache/management/switch.py": ("tests/usercache/management/test_switch.py",),
     "usercache/auth/verified_tokens.py": ("tests/usercache/auth/test_verified_tokens.py",),
     "usercache/backends/breaker.py": ("tests/usercache/backends/test_breaker.py",),
@@ -51,6 +52,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/usercache/postgresql/test_trigger_tables.py",
         "tests/accounts/services/test_user_versions.py",
     ),
+    "usercache/postgresql/labels.py": ("tests/usercache/postgresql/test_labels.py",),
     "usercache/postgresql/acknowledging.py": ("tests/usercache/postgresql/test_acknowledging.py",),
     "usercache/orm/loading.py": ("tests/usercache/orm/test_loading.py",),
     "usercache/postgresql/triggers.py": (

@@ -203,6 +203,7 @@ def test_connection_that_is_always_in_a_transaction(monkeypatch: pytest.MonkeyPa
 def test_shadow_without_what_it_needs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the switch that keeps users out nor the comparison exists without them."""
     settings.USERCACHE_SHADOW_SHARE = 0.1
+    settings.USERCACHE_REDIS_ALIAS = "usercache"
     assert check_shadow() == []
     settings.USERCACHE_REDIS_ALIAS = ""
     assert [message.id for message in check_shadow()] == ["usercache.W061"]

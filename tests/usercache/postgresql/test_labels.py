@@ -6,20 +6,22 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Model
 from django.db.models.signals import pre_delete, pre_save
+from django.test.utils import isolate_apps
 from pytest_django import Settings
 
 from tests.caches import lead_shared_alias
 from tests.servers.redis_server import RedisServer
 from tests.usercache.conftest import MakeUser
 from tests.users import User
+from usercache.codec import Codec
 from usercache.models import PendingInvalidation
 from usercache.orm.outbox import drain
 from usercache.orm.writes import Write
-from usercache.postgresql.labels import LABEL_CHARACTERS, labels_of
+from usercache.postgresql.labels import LABEL_CHARACTERS, labels_of, watched_tables
 from usercache.runtime import get_store
 from usercache.users import get_user_by_id
 
@@ -252,3 +254,39 @@ def test_many_statement_kinds_pass_through(alice: User) -> None:
         alice.save()
     raw_sql("DROP TABLE other")
     assert noted() == {}
+
+
+def test_label_of_overlapping_writes_says_so(db: None) -> None:
+    """One that several writes share is acknowledged by each at once; the next is one's own."""
+    labels, writes = labels_of(connection), [Write("default") for _ in range(3)]
+    first = labels.begin(writes[0], is_heard=True)
+    before = first.is_shared
+    assert labels.begin(writes[1], is_heard=True) is first
+    assert (before, first.is_shared) == (False, True)
+    for write in writes[:2]:
+        labels.end(write)
+    own = labels.begin(writes[2], is_heard=True)
+    labels.end(writes[2])
+    assert own != first
+    assert not own.is_shared
+
+
+@isolate_apps("usercache")
+@pytest.mark.parametrize("has_users_key", [True, False])
+@pytest.mark.parametrize("is_proxy", [True, False])
+def test_table_of_a_parent(has_users_key: bool, is_proxy: bool) -> None:
+    """It has the user's key if the link to it is the primary key, and else one of its own."""
+
+    def make(name: str, base: type[Model], /, *, proxy: bool = False, **columns: Any) -> Any:
+        meta = type("Meta", (), {"app_label": "usercache", "proxy": proxy})
+        return type(name, (base,), {"__module__": __name__, "Meta": meta, **columns})
+
+    person = make("Person", Model, name=models.TextField())
+    link = models.OneToOneField(person, models.CASCADE, parent_link=True, primary_key=has_users_key)
+    key: dict[str, Any] = {} if has_users_key else {"number": models.AutoField(primary_key=True)}
+    user = make("Customer", person, link=link, is_active=models.BooleanField(), **key)
+    if is_proxy:
+        user = make("Regular", user, proxy=True)
+    codec = Codec(user, [user._meta.pk.attname, "name", "is_active"], "")
+    found = {table.name: table.has_users_key for table in watched_tables(codec)}
+    assert found == {"usercache_person": has_users_key, "usercache_customer": True}
