@@ -165,7 +165,7 @@ class Store(Backends):
     def look_up_many(self, pks: Mapping[str, Any], source: Source) -> dict[str, Values]:
         """Return the values there are, by record key, from the client-side cache where it has them.
 
-        The others take one round trip, and two more after misses.
+        The others take one round trip, and two more after misses; another if some can't be read.
         """
         found = dict[str, Values]()
         for key, pk in pks.items():
@@ -245,7 +245,8 @@ class Store(Backends):
                 self.sleep(pause)
                 held = backend.get(key)
                 continue
-            [held] = backend.acquire_fill_locks([key], fill_lock, held or b"")
+            unreadable = {} if held is None else {key: held}
+            [held] = backend.acquire_fill_locks([key], fill_lock, unreadable)
             is_locked = held is None
         else:
             return self._load_and_fill(backend, lookup, fill_lock, lambda: self._load(lookup))
@@ -255,28 +256,22 @@ class Store(Backends):
         self, backend: Backend, lookup: Lookup, versions: Mapping[str, Any]
     ) -> dict[str, Values]:
         # Where another caller holds a fill lock or a write marker, load without waiting or filling.
-        fill_lock, keys, source = new_fill_lock(), list(lookup.pks), lookup.source
+        fill_lock, source, locked = new_fill_lock(), lookup.source, list[str]()
         if may_fill := source.may_fill():
-            held = backend.acquire_fill_locks(keys, fill_lock)
+            locked, records = self._acquire(backend, lookup, fill_lock)
         else:
-            held = [entry or WRITE_MARKER for entry in backend.get_many(keys)]
-        found, missed, locked = dict[str, Values](), list[str](), list[str]()
-        for key, entry in zip(keys, held, strict=True):
-            record = None
-            if entry is None:
-                locked.append(key)
-            elif entry[:1] not in (FILL_LOCK, WRITE_MARKER):
-                record = self._read(source.codec, key, entry)
-            if record is None:
-                missed.append(key)
-                continue
+            held = zip(lookup.pks, backend.get_many(list(lookup.pks)), strict=True)
+            records, _ = self._read_many(source.codec, held)
+        found = dict[str, Values]()
+        for key, record in records.items():
             self._note_hit(backend, key, record, versions, lookup.began)
             if record.values is not None:
                 found[key] = record.values
-        if missed and not may_fill:
-            source.fill_later(partial(self._fill_missed, lookup.only(missed)))
+        missed = lookup.only(key for key in lookup.pks if key not in records)
+        if missed.pks and not may_fill:
+            source.fill_later(partial(self._fill_missed, missed))
         return found | self._load_and_fill(
-            backend, lookup.only(locked), fill_lock, lambda: self._load(lookup.only(missed))
+            backend, lookup.only(locked), fill_lock, lambda: self._load(missed)
         )
 
     def _fill_missed(self, lookup: Lookup) -> None:
@@ -290,25 +285,37 @@ class Store(Backends):
             self.events.note_error(error)
 
     def _fill_missing(self, backend: Backend, lookup: Lookup) -> None:
-        fill_lock, source = new_fill_lock(), lookup.source
-        answers = backend.acquire_fill_locks(list(lookup.pks), fill_lock)
-        locked = lookup.only(
-            key
-            for key, held in zip(lookup.pks, answers, strict=True)
-            if held is None or self._replaces(backend, source.codec, key, held, fill_lock)
-        )
+        fill_lock = new_fill_lock()
+        locked = lookup.only(self._acquire(backend, lookup, fill_lock)[0])
         if locked.pks:
-            self._load_and_fill(backend, locked, fill_lock, lambda: source.load(locked.pks))
+            self._load_and_fill(backend, locked, fill_lock, lambda: lookup.source.load(locked.pks))
 
-    def _replaces(
-        self, backend: Backend, codec: EntryCodec, key: str, held: bytes, fill_lock: bytes
-    ) -> bool:
-        # Whether the fill lock stands now where an entry stood that can't be read.
-        return (
-            held[:1] not in (FILL_LOCK, WRITE_MARKER)
-            and self._read(codec, key, held) is None
-            and backend.acquire_fill_locks([key], fill_lock, held) == [None]
-        )
+    def _acquire(
+        self, backend: Backend, lookup: Lookup, fill_lock: bytes
+    ) -> tuple[list[str], dict[str, Record]]:
+        # Lock what is absent or can't be read. Returns the keys that are locked now, and the
+        # records under others.
+        keys = list(lookup.pks)
+        held = dict(zip(keys, backend.acquire_fill_locks(keys, fill_lock), strict=True))
+        records, unreadable = self._read_many(lookup.source.codec, held.items())
+        if unreadable:
+            answers = backend.acquire_fill_locks(list(unreadable), fill_lock, unreadable)
+            held |= zip(unreadable, answers, strict=True)
+        return [key for key in keys if held[key] is None], records
+
+    def _read_many(
+        self, codec: EntryCodec, held: Iterable[tuple[str, bytes | None]]
+    ) -> tuple[dict[str, Record], dict[str, bytes]]:
+        # The records, and the entries that can't be read.
+        records, unreadable = dict[str, Record](), dict[str, bytes]()
+        for key, entry in held:
+            if entry is None or entry[:1] in (FILL_LOCK, WRITE_MARKER):
+                continue
+            if (record := self._read(codec, key, entry)) is not None:
+                records[key] = record
+            else:
+                unreadable[key] = entry
+        return records, unreadable
 
     def _read(self, codec: EntryCodec, key: str, entry: bytes) -> Record | None:
         try:

@@ -134,6 +134,26 @@ def test_foreign_type_and_garbage_are_misses(some: list[User], redis_client: "Re
     assert counts().get("breaker_openings", 0) == 0
 
 
+def test_unreadable_entries_are_replaced(
+    some: list[User], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """After a change of the cached columns, a batch loads the users once, and others find them."""
+    pks = [user.pk for user in some]
+    get_users_by_ids(pks[:3])
+    store = get_store()
+    backend = store.redis or store.memory
+    for pk in pks[:2]:
+        key, fill_lock = record_key(pk), new_fill_lock()
+        backend.invalidate([key])
+        acquire_fill_lock(backend, key, fill_lock)
+        backend.fill({key: (b"Rof other columns", 60_000)}, fill_lock)
+    with django_assert_num_queries(1):
+        assert list(get_users_by_ids(pks)) == pks
+    with django_assert_num_queries(0):
+        assert list(get_users_by_ids(pks)) == pks
+        assert get_user_by_id(pks[0]) == some[0]
+
+
 @pytest.mark.redis
 def test_dead_redis(some: list[User], redis_server: RedisServer, settings: Settings) -> None:
     """Without Redis, process memory and one query answer."""

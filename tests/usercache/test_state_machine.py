@@ -68,10 +68,10 @@ class MemoryRedis(MemoryBackend):
         self.hearers: list[Callable[[Sequence[str] | None], None]] = []
 
     def acquire_fill_locks(
-        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+        self, keys: Sequence[str], fill_lock: bytes, unreadable: Mapping[str, bytes] = {}
     ) -> list[bytes | None]:
         self._tell(keys)
-        return super().acquire_fill_locks(keys, fill_lock, instead_of)
+        return super().acquire_fill_locks(keys, fill_lock, unreadable)
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
         self._tell(list(entries))

@@ -56,9 +56,9 @@ class Backend(Invalidated, Protocol):
         """Return what each key holds. One operation."""
 
     def acquire_fill_locks(
-        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+        self, keys: Sequence[str], fill_lock: bytes, unreadable: Mapping[str, bytes] = {}
     ) -> list[bytes | None]:
-        """Lock each key that is absent or holds the unreadable `instead_of`.
+        """Lock each key that is absent or still holds its unreadable entry.
 
         Returns None for each that is locked by this, else what the key holds.
         """

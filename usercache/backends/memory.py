@@ -54,13 +54,13 @@ class MemoryBackend:
         return [self.get(key) for key in keys]
 
     def acquire_fill_locks(
-        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+        self, keys: Sequence[str], fill_lock: bytes, unreadable: Mapping[str, bytes] = {}
     ) -> list[bytes | None]:
         answers = list[bytes | None]()
         for key in keys:
             with self._lock:
                 held = self.get(key)
-                if held is None or held == instead_of:
+                if held is None or held == unreadable.get(key):
                     self._keep(key, fill_lock, conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
                     held = None
             answers.append(held)

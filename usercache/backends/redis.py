@@ -90,12 +90,15 @@ class RedisBackend:
         return list(map(_raise_unless_foreign, answers))
 
     def acquire_fill_locks(
-        self, keys: Sequence[str], fill_lock: bytes, instead_of: bytes = b""
+        self, keys: Sequence[str], fill_lock: bytes, unreadable: Mapping[str, bytes] = {}
     ) -> list[bytes | None]:
         ttl_ms = _milliseconds(conf.USERCACHE_FILL_LOCK_TTL_SECONDS)
         script = lua.ACQUIRE_FILL_LOCK
         return self._execute(
-            [("EVAL", script, 1, self.prefix + key, fill_lock, ttl_ms, instead_of) for key in keys]
+            [
+                ("EVAL", script, 1, self.prefix + key, fill_lock, ttl_ms, unreadable.get(key, b""))
+                for key in keys
+            ]
         )
 
     def fill(self, entries: Mapping[str, tuple[bytes, int]], fill_lock: bytes) -> int:
