@@ -185,6 +185,20 @@ class Store(Backends):
         self.wait_policy.note_own(token)
         return super().set_markers(keys, token)
 
+    def acquire(
+        self, backend: Backend, codec: EntryCodec, keys: Sequence[str], fill_lock: bytes
+    ) -> tuple[list[str], dict[str, Record]]:
+        """Lock each key that is absent or can't be read, waiting for nobody.
+
+        Returns the keys that are locked by this, and the records under others.
+        """
+        held = dict(zip(keys, backend.acquire_fill_locks(keys, fill_lock), strict=True))
+        records, unreadable = self._read_many(codec, held.items())
+        if unreadable:
+            answers = backend.acquire_fill_locks(list(unreadable), fill_lock, unreadable)
+            held |= zip(unreadable, answers, strict=True)
+        return [key for key in keys if held[key] is None], records
+
     def seconds_left(self, record: Record) -> float:
         """Return how long a record may be served: its TTL, less its age and a random part.
 
@@ -258,7 +272,7 @@ class Store(Backends):
         # Where another caller holds a fill lock or a write marker, load without waiting or filling.
         fill_lock, source, locked = new_fill_lock(), lookup.source, list[str]()
         if may_fill := source.may_fill():
-            locked, records = self._acquire(backend, lookup, fill_lock)
+            locked, records = self.acquire(backend, source.codec, list(lookup.pks), fill_lock)
         else:
             held = zip(lookup.pks, backend.get_many(list(lookup.pks)), strict=True)
             records, _ = self._read_many(source.codec, held)
@@ -285,23 +299,11 @@ class Store(Backends):
             self.events.note_error(error)
 
     def _fill_missing(self, backend: Backend, lookup: Lookup) -> None:
-        fill_lock = new_fill_lock()
-        locked = lookup.only(self._acquire(backend, lookup, fill_lock)[0])
-        if locked.pks:
-            self._load_and_fill(backend, locked, fill_lock, lambda: lookup.source.load(locked.pks))
-
-    def _acquire(
-        self, backend: Backend, lookup: Lookup, fill_lock: bytes
-    ) -> tuple[list[str], dict[str, Record]]:
-        # Lock what is absent or can't be read. Returns the keys that are locked now, and the
-        # records under others.
-        keys = list(lookup.pks)
-        held = dict(zip(keys, backend.acquire_fill_locks(keys, fill_lock), strict=True))
-        records, unreadable = self._read_many(lookup.source.codec, held.items())
-        if unreadable:
-            answers = backend.acquire_fill_locks(list(unreadable), fill_lock, unreadable)
-            held |= zip(unreadable, answers, strict=True)
-        return [key for key in keys if held[key] is None], records
+        fill_lock, source = new_fill_lock(), lookup.source
+        keys, _ = self.acquire(backend, source.codec, list(lookup.pks), fill_lock)
+        if keys:
+            locked = lookup.only(keys)
+            self._load_and_fill(backend, locked, fill_lock, lambda: source.load(locked.pks))
 
     def _read_many(
         self, codec: EntryCodec, held: Iterable[tuple[str, bytes | None]]

@@ -127,17 +127,20 @@ async def aget_user_by_id(user_id: object) -> "User | None":
 
 
 async def aget_user_by_email(email: str) -> "User | None":
-    """Do as `get_user_by_email()` without blocking the event loop."""
+    """Do as `get_user_by_email()` without blocking the event loop.
+
+    A user in process memory is returned at once, on the loop, if emails are in USERCACHE_FIELDS.
+    """
     return await _alook_up_by("email", email)
 
 
 async def aget_user_by_username(username: str) -> "User | None":
-    """Do as `get_user_by_username()` without blocking the event loop."""
+    """Do as `get_user_by_username()` without blocking; see `aget_user_by_email()`."""
     return await _alook_up_by("username", username)
 
 
 async def aget_user_by_phone(phone: str) -> "User | None":
-    """Do as `get_user_by_phone()` without blocking the event loop."""
+    """Do as `get_user_by_phone()` without blocking; see `aget_user_by_email()`."""
     return await _alook_up_by("phone", phone)
 
 

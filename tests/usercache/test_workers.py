@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.conf import settings
+from django.core.checks.registry import registry
 from django.test import override_settings
 from pytest_django import Settings
 
@@ -152,3 +153,11 @@ def test_overriding_installed_apps_doubles_no_service() -> None:
     RUNTIME.stop()
     get_store()
     assert [type(service) for service in RUNTIME.services] == kinds
+
+
+def test_overriding_installed_apps_doubles_no_check() -> None:
+    """Each fault is reported once, whatever a test has overridden before."""
+    registered = len(registry.get_checks(include_deployment_checks=True))
+    with override_settings(INSTALLED_APPS=list(settings.INSTALLED_APPS)):
+        pass
+    assert len(registry.get_checks(include_deployment_checks=True)) == registered

@@ -16,9 +16,10 @@ from usercache.backends.resilient import ResilientBackend
 from usercache.clocks import MILLISECONDS
 from usercache.codec import Codec, Values
 from usercache.conf import conf
-from usercache.events import FILLS, FILLS_REFUSED, Events
+from usercache.events import FILLS, FILLS_REFUSED
 from usercache.identifiers import clean_pk
 from usercache.keys import record_key
+from usercache.lookup import Store
 from usercache.orm.loading import rows_of
 
 WARMING: Final = "usercache:warming"
@@ -46,16 +47,17 @@ class Warmer:
     """Warm users in the order of their keys, and save the progress after each batch.
 
     A batch takes its fill locks in one round trip, loads its rows in one query and fills them in
-    another. Users that are cached, or are being written or loaded, are left alone.
+    another. Users that are cached, or are being written or loaded, are left alone. Entries that
+    can't be read, as after a change of the cached columns, are replaced.
     """
 
     def __init__(
-        self, redis: ResilientBackend, codec: Codec, events: Events, *, batch_size: int = 500
+        self, store: Store, redis: ResilientBackend, codec: Codec, *, batch_size: int = 500
     ) -> None:
-        """Take the target, the codec and the batch size."""
+        """Take the store and its Redis, the codec and the batch size."""
+        self._store = store
         self._redis = redis
         self._codec = codec
-        self._events = events
         self._batch_size = batch_size
 
     def plan(self, since: datetime.datetime | None, limit: int | None) -> Progress:
@@ -107,17 +109,18 @@ class Warmer:
     def _warm(self, pks: Sequence[Any]) -> int:
         if not self._redis.is_available():
             raise UnavailableError
-        keys, fill_lock = [record_key(pk) for pk in pks], new_fill_lock()
+        by_key, fill_lock = {record_key(pk): pk for pk in pks}, new_fill_lock()
         began_ms = int(time.time() * MILLISECONDS)
-        held = self._redis.ask(lambda backend: backend.acquire_fill_locks(keys, fill_lock))
-        free = [pk for pk, other in zip(pks, held, strict=True) if other is None]
+        locked, _ = self._redis.ask(
+            lambda backend: self._store.acquire(backend, self._codec, list(by_key), fill_lock)
+        )
         entries = {}
-        for values in self._load(free):
+        for values in self._load([by_key[key] for key in locked]):
             key = record_key(self._pk_of(values))
             entries[key] = self._codec.encode(key, values, began_ms), _draw_ttl_ms()
         filled = self._redis.ask(lambda backend: backend.fill(entries, fill_lock))
-        self._events.count(FILLS, filled)
-        self._events.count(FILLS_REFUSED, len(entries) - filled)
+        self._store.events.count(FILLS, filled)
+        self._store.events.count(FILLS_REFUSED, len(entries) - filled)
         return filled
 
     def _save(self, progress: Progress) -> None:

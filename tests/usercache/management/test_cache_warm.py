@@ -76,12 +76,22 @@ def test_interrupted_warming_goes_on(users: list[User]) -> None:
     """What was broken off is resumed after the last batch, once."""
     store = get_store()
     assert store.redis is not None
-    warmer = Warmer(store.redis, get_codec(), store.events, batch_size=2)
+    warmer = Warmer(store, store.redis, get_codec(), batch_size=2)
     next(warmer.run(warmer.plan(None, None)))
     assert warmer.load_progress() is not None
     assert warm("--resume").startswith("Warmed 5 of 5 users")
     with pytest.raises(CommandError, match="nothing to resume"):
         warm("--resume")
+
+
+def test_entries_of_other_columns_are_replaced(users: list[User]) -> None:
+    """After a change of the cached columns, those who were cached are warmed again."""
+    redis = get_store().redis
+    assert redis is not None
+    for user in users[:2]:
+        redis.set_pointer(record_key(user.pk), "Rof other columns", 60_000)
+    assert warm().startswith("Warmed 5 of 5 users")
+    assert inspect_user(users[0].pk).state == "record"
 
 
 def test_only_those_who_were_active(users: list[User]) -> None:
@@ -113,7 +123,7 @@ def test_progress_that_is_not_ours_is_none(users: list[User]) -> None:
     """Whatever others left under its key, there is then nothing to resume."""
     store = get_store()
     assert store.redis is not None
-    warmer = Warmer(store.redis, get_codec(), store.events)
+    warmer = Warmer(store, store.redis, get_codec())
     for saved in ("", "7", "[" * 5000, '[null,5,0,0,"x"]', '["2026-11-26T00:00:00",5,0,0,""]'):
         store.redis.set_pointer(WARMING, saved, 60_000)
         assert warmer.load_progress() is None

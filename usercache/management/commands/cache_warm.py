@@ -66,7 +66,7 @@ class Command(BaseCommand):
         if store.redis is None:
             raise CommandError("There is no Redis to warm: set REDIS_URL.")
         await_verdict()
-        warmer = Warmer(store.redis, codec, store.events, batch_size=options["batch"])
+        warmer = Warmer(store, store.redis, codec, batch_size=options["batch"])
         began, progress = time.monotonic(), None
         try:
             progress = _begin(warmer, options)
