@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from hiremebahamas.server.overload import has_body
+from usercache.memory_only import check_may_wait
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -64,8 +67,14 @@ def make_environ(
             environ[variable] = value
     if "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = scope.authority or ""
-    has_body = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
-    environ["wsgi.input"] = io.BufferedReader(Body(protocol, loop)) if has_body else io.BytesIO()
+    # A value that isn't ASCII is left out above, and its name must not be: a request with
+    # X-Forwarded-For came through a proxy, whatever is in it.
+    names = cast("Iterable[str]", scope.headers.keys())
+    for name in names:
+        if variable := _variable_of(name):
+            environ.setdefault(variable, "")
+    body = io.BufferedReader(Body(protocol, loop)) if has_body(environ) else io.BytesIO()
+    environ["wsgi.input"] = body
     return environ
 
 
@@ -81,7 +90,6 @@ class Body(io.RawIOBase):
         self._loop = loop
         self._stream: AsyncIterator[bytes] | None = None
         self._rest = memoryview(b"")
-        self._is_over = False
         self._is_over = False
 
     def readable(self) -> bool:
@@ -100,6 +108,7 @@ class Body(io.RawIOBase):
         return count
 
     def _receive(self) -> bytes:
+        check_may_wait()  # the loop's own thread would wait for itself
         receiving = asyncio.run_coroutine_threadsafe(self._next_chunk(), self._loop)
         try:
             return receiving.result(CHUNK_SECONDS)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.web_server import WAIT_VARIABLES, WebServer
+from tests.e2e.web_server import L1_VARIABLES, WAIT_VARIABLES, WebServer
 from tests.processes import environment
 from tests.servers.server import HOST
 from tests.servers.stack import PROJECT
@@ -26,7 +26,7 @@ class ProductionServer(WebServer):
             "WEB_BIND": f"{HOST}:{self.port}",
             "WEB_WORKERS": "1",
         }
-        return environment(**(WAIT_VARIABLES | own | self.variables))
+        return environment(**(L1_VARIABLES | WAIT_VARIABLES | own | self.variables))
 
     def _command(self) -> Sequence[str | Path]:
         return (sys.executable, "-m", "hiremebahamas.server")

@@ -45,6 +45,8 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
         client = HttpClient(server.url, token)
         for _ in range(2):  # cold, then warm
             assert client.get("/auth/verify") == (200, {"valid": True, "user_id": alice.pk})
+        empty = urllib.request.Request(f"{server.url}/health/live", headers={"Content-Length": "0"})
+        assert fetch(empty).status == 200
         client.get(f"/users/lookup?email={alice.email}")
         client.get("/nope%0aforged%22")
         chunked = client.send_chunks("PUT", "/auth/profile", {"bio": "Cooks."})

@@ -1,6 +1,7 @@
 """A request of granian's as WSGI has it."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -8,6 +9,21 @@ import pytest
 
 from hiremebahamas.server.bridge import Answer, make_environ
 from tests.hiremebahamas.server.test_application import Protocol, scope_of
+from usercache.memory_only import MustWaitError, memory_only
+
+
+class Headers:
+    """granian's, which lists the names also of those that it can't read."""
+
+    def __init__(self, pairs: list[tuple[str, str]], *names: str) -> None:
+        self._pairs = pairs
+        self._names = names or tuple(name for name, _ in pairs)
+
+    def keys(self) -> tuple[str, ...]:
+        return self._names
+
+    def items(self) -> list[tuple[str, str]]:
+        return self._pairs
 
 
 @pytest.fixture
@@ -46,10 +62,28 @@ def test_repeated_headers_are_one(loop: asyncio.AbstractEventLoop) -> None:
     """Joined by commas; cookies by semicolons, since there are commas in them."""
     scope = scope_of("/")
     pairs = [("accept", "a"), ("accept", "b"), ("cookie", "c=1"), ("cookie", "d=2")]
-    scope.headers = type("Headers", (), {"items": lambda _self: pairs})()
+    scope.headers = Headers(pairs)
     environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
     assert environ["HTTP_ACCEPT"] == "a,b"
     assert environ["HTTP_COOKIE"] == "c=1; d=2"
+
+
+def test_unreadable_header_is_there(loop: asyncio.AbstractEventLoop) -> None:
+    """Empty: whoever sends `X-Forwarded-For: é` comes through a proxy all the same."""
+    scope = scope_of("/")
+    scope.headers = Headers([("accept", "a")], "accept", "x-forwarded-for")
+    environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
+    assert (environ["HTTP_ACCEPT"], environ["HTTP_X_FORWARDED_FOR"]) == ("a", "")
+
+
+@pytest.mark.parametrize("length", ["0", "7"])
+def test_event_loop_waits_for_no_body(loop: asyncio.AbstractEventLoop, length: str) -> None:
+    """It would wait for itself, and every client with it; where there is none, nothing waits."""
+    scope = scope_of("/", "GET", content_length=length)
+    body = make_environ(scope, Protocol(), loop)["wsgi.input"]  # type: ignore[arg-type]
+    waits = contextlib.nullcontext() if length == "0" else pytest.raises(MustWaitError)
+    with memory_only(), waits:
+        assert body.read(1) == b""
 
 
 @pytest.mark.parametrize("parts", [(), (b"abc",), (b"a", b"bc\n", b"d" * 100_000)])
