@@ -21,7 +21,8 @@ PostgreSQL lets others see a commit a moment before it sends the message. So a l
 go past memory, since something was unread, drops what memory holds of its users and their fill
 locks: no thread of a process sees an older row after a newer one. First it waits for the listener,
 which needs less time than a query: with a hundred writes a second something is unread a third of
-the time, and most look-ups would go to the database. On an event loop nobody waits.
+the time, and most look-ups would go to the database. On an event loop nobody waits, nor once one
+look-up has waited in vain, until nothing is unread.
 
 A write of this process sets its write marker in memory before its commit, as ever. A write of
 another shows here when its message arrives, within milliseconds: there is no write marker that all
@@ -51,6 +52,7 @@ class ReportedMemory(ClientCache):
         """Start empty and off, in front of this backend."""
         super().__init__(max_entries, max_bytes, memory.clock)
         self._memory = memory
+        self._waits = True
 
     def invalidate(self, keys: Iterable[str], pointers: Sequence[str] = ()) -> None:
         """Drop records, fill locks and pointers; the write markers of this process stay."""
@@ -65,13 +67,16 @@ class ReportedMemory(ClientCache):
 
     def _is_current(self, now: float) -> bool:
         if super()._is_current(now):
+            self._waits = True
             return True
-        if not self.is_used or _get_running_loop() is not None:
+        if not (self._waits and self.is_used and _get_running_loop() is None):
             return False
         for _ in range(POLLS_MAX):
             time.sleep(POLL_SECONDS)
             if super()._is_current(self._clock()):
                 return True
+        # The listener stands still. Each key of a batch, and each request, would wait for it.
+        self._waits = False
         return False
 
     def watch(self, has_unread: Callable[[], object]) -> None:

@@ -141,3 +141,24 @@ def test_nobody_waits_for_long_or_on_an_event_loop(world: World) -> None:
     assert asked == 1
     assert world.l1.get(KEY) is None
     assert asked == 2 + POLLS_MAX
+
+
+def test_one_look_up_waits_in_vain_and_no_other(world: World) -> None:
+    """A batch of five hundred would wait for ten seconds; as soon as nothing is unread, all may."""
+    asked, is_unread = 0, True
+
+    def has_unread() -> bool:
+        nonlocal asked
+        asked += 1
+        return is_unread
+
+    world.l1.watch(has_unread)
+    world.keep()
+    for _ in range(10):
+        assert world.l1.get(KEY) is None
+    assert asked == 1 + POLLS_MAX + 9
+    is_unread = False
+    assert world.l1.get(KEY) is not None
+    is_unread, asked = True, 0
+    assert world.l1.get(KEY) is None
+    assert asked == 1 + POLLS_MAX
