@@ -22,7 +22,7 @@ _thread: Final = _Thread()
 
 @contextmanager
 def memory_only() -> Iterator[None]:
-    """Have look-ups of this thread raise MustWaitError rather than ask Redis or the database."""
+    """Have this thread's look-ups and invalidations raise MustWaitError rather than do I/O."""
     _thread.may_wait = False
     try:
         yield

@@ -20,6 +20,7 @@ from usercache.codec import Codec, Record, Values
 from usercache.conf import conf
 from usercache.keys import FILL_LOCK
 from usercache.lookup import FIRST_PAUSE_SECONDS, REMEMBERED_WRITES, Source, Store, WaitPolicy
+from usercache.memory_only import MustWaitError, memory_only
 
 KEY, OTHER = "user:id:7", "user:id:8"
 VALUES: Values = ("alice@example.com", 7)
@@ -94,6 +95,19 @@ def test_absence_is_filled_too(store: Store, codec: Codec) -> None:
     assert look_up(store, codec, lambda: None) is None
     assert look_up(store, codec, never) is None
     assert counts(store)["negative_hits"] == 1
+
+
+def test_where_nothing_may_wait_nobody_is_asked(store: Store, codec: Codec) -> None:
+    """Neither a backend nor the database, nor is Redis told of an invalidation."""
+    steps: list[Callable[[], object]] = [
+        lambda: look_up(store, codec, never),
+        lambda: store.get_pointer("user:email:alice@example.com"),
+        lambda: store.invalidate([KEY]),
+    ]
+    for step in steps:
+        with memory_only(), pytest.raises(MustWaitError):
+            step()
+    assert look_up(store, codec, load) == VALUES
 
 
 def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: MemoryBackend) -> None:

@@ -155,6 +155,7 @@ class Backends:
         return self.redis is None or self.redis.breaker.is_away
 
     def _invalidate_in_all(self, invalidate: Callable[[Invalidated], None]) -> bool:
+        check_may_wait()
         invalidate(self.memory)
         redis = self.redis
         is_confirmed = redis is None
