@@ -113,6 +113,7 @@ class Body(io.RawIOBase):
         try:
             return receiving.result(CHUNK_SECONDS)
         except TimeoutError:
+            receiving.cancel()  # or the connection would be kept for the rest, for ever
             return b""
 
     async def _next_chunk(self) -> bytes:

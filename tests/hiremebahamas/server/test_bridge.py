@@ -9,6 +9,7 @@ import pytest
 
 from hiremebahamas.server.bridge import Answer, make_environ
 from tests.hiremebahamas.server.test_application import Protocol, scope_of
+from tests.waiting import WAIT_SECONDS
 from usercache.memory_only import MustWaitError, memory_only
 
 
@@ -103,17 +104,23 @@ def test_thread_reads_what_the_loop_receives(parts: tuple[bytes, ...]) -> None:
 
 
 def test_stalled_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its thread is not held for ever."""
+    """Neither its thread nor its connection is held for ever."""
+    ended = threading.Event()
     monkeypatch.setattr("hiremebahamas.server.bridge.CHUNK_SECONDS", 0.01)
 
     class Stalled(Protocol):
         async def __anext__(self) -> bytes:
-            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+            try:
+                return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+            finally:
+                ended.set()
 
     async def play() -> bytes:
         scope = scope_of("/", content_length="7")
         environ = make_environ(scope, Stalled(), asyncio.get_running_loop())  # type: ignore[arg-type]
-        return bytes(await asyncio.to_thread(environ["wsgi.input"].read, 7))
+        read = bytes(await asyncio.to_thread(environ["wsgi.input"].read, 7))
+        assert await asyncio.to_thread(ended.wait, WAIT_SECONDS)
+        return read
 
     assert asyncio.run(play()) == b""
 
