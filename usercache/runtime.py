@@ -132,7 +132,7 @@ def _add_redis(store: Store, alias: str) -> Service:
     # Here, so that a project without Redis needs no redis-py.
     from usercache.backends.breaker import Breaker  # noqa: PLC0415
     from usercache.backends.redis import connect  # noqa: PLC0415
-    from usercache.backends.resilient import ResilientBackend, attending  # noqa: PLC0415
+    from usercache.backends.resilient import ResilientBackend, recovery_worker  # noqa: PLC0415
 
     store.redis = ResilientBackend(
         connect(alias),
@@ -142,7 +142,7 @@ def _add_redis(store: Store, alias: str) -> Service:
         on_recovery=store.recover,
         on_heartbeat=store.note_heartbeat,
     )
-    return attending(store.redis, store.events)
+    return recovery_worker(store.redis, store.events)
 
 
 os.register_at_fork(after_in_child=RUNTIME.reset)

@@ -137,7 +137,7 @@ class Backends:
         return self.served_percent == NONE
 
     def first_answer(self, ask: Callable[[Backend], T], otherwise: Callable[[], T]) -> T:
-        """Ask the backend that is used at present."""
+        """Ask Redis, else memory while that may be asked, else call `otherwise`."""
         check_may_wait()
         redis = self.redis
         if redis is not None and redis.is_available():

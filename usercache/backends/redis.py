@@ -188,7 +188,7 @@ class RedisBackend:
         """The pool of each primary, by a hash tag of its slots; no I/O."""
         return {"": self.client.connection_pool}
 
-    def find_again(self) -> None:
+    def find_primaries_again(self) -> None:
         """Have the primaries looked up again, where they may be others by now."""
 
     def read_infos(self) -> Sequence[Mapping[str, Any]]:

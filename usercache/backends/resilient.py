@@ -211,8 +211,8 @@ class ResilientBackend:
         )
 
 
-def attending(redis: ResilientBackend, events: Events) -> Worker:
-    """Return the thread that attends to a resilient backend."""
+def recovery_worker(redis: ResilientBackend, events: Events) -> Worker:
+    """Return the thread that keeps calling `attend()`; see Note [In use, or not]."""
     called = redis.needs_attention
 
     def attend() -> None:

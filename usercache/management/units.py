@@ -9,7 +9,7 @@ from typing import Final
 NOTHING: Final = "-"
 _PER_UNIT: Final = 1000
 _KIB: Final = 1024
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([smhd]?)")
 _SPAN_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

@@ -42,7 +42,7 @@ def connect(backend: RedisBackend) -> Iterator[ReportingSocket]:
 
     What a server allows is found out each time: it may be another server.
     """
-    backend.find_again()  # what was known may be why the last connections were lost
+    backend.find_primaries_again()  # what was known may be why the last connections were lost
     for tag, pool in backend.primaries.items():
         listen = TrackingConnection if may_track(pool, backend.prefix) else SubscribedConnection
         yield listen(pool, backend.prefix, HEARTBEAT + tag)

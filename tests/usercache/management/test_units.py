@@ -14,7 +14,7 @@ from usercache.management.units import (
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("15 m", 900), ("1.5h", 5400), ("2D", 172_800)],
+    [("90", 90), ("90s", 90), ("15 m", 900), ("1.5h", 5400), (".5", 0.5), ("2D", 172_800)],
 )
 def test_span(text: str, seconds: float) -> None:
     """Seconds, minutes, hours and days are understood."""

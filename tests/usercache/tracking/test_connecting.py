@@ -60,7 +60,7 @@ def test_primaries_are_found_again_before_they_are_connected_to() -> None:
     class Cluster(Primaries):
         has_looked = False
 
-        def find_again(self) -> None:
+        def find_primaries_again(self) -> None:
             self.has_looked = True
 
     cluster = Cluster()

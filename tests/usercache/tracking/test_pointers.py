@@ -4,6 +4,8 @@ import asyncio
 from functools import partial
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from pytest_django import Settings
 
 from tests.counting import CountCommands
@@ -15,8 +17,10 @@ from usercache.users import (
     aget_user_by,
     aget_user_by_email,
     aget_user_by_id,
+    aget_user_by_phone,
     get_user_by_email,
     get_user_by_id,
+    get_user_by_phone,
     recall_user_by,
 )
 
@@ -72,6 +76,20 @@ def test_async_look_up_in_memory_needs_no_thread(
     bring_l1(alice.pk, partial(get_user_by_id, alice.pk))
     assert recall_user_by("email", alice.email) is None
     assert recall_user_by("pk", alice.pk) == alice
+
+
+def test_async_look_up_by_a_column_that_is_not_cached(alice: User, settings: Settings) -> None:
+    """Memory can't tell whether it is theirs still: a thread asks the database."""
+    settings.USERCACHE_FIELDS = tuple(f for f in settings.USERCACHE_FIELDS if f != "phone")
+    bring(alice)
+    assert get_user_by_phone("+12425550101") == alice
+
+    async def look_up() -> tuple[User | None, User | None]:
+        found = recall_user_by("phone", "+12425550101"), await aget_user_by_phone("+12425550101")
+        await sync_to_async(connections.close_all)()
+        return found
+
+    assert asyncio.run(look_up()) == (None, alice)
 
 
 def test_an_outdated_pointer_in_memory_misleads_nobody(alice: User, bob: User) -> None:

@@ -20,7 +20,7 @@ class ClusterBackend(RedisBackend):
         """The pool of each primary, by a hash tag of its slots; no I/O."""
         return self._cluster.get_primaries()
 
-    def find_again(self) -> None:
+    def find_primaries_again(self) -> None:
         """Have the primaries looked up again."""
         self._cluster.look_again()
 
