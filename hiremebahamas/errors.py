@@ -23,7 +23,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from accounts.errors import DatabaseUnavailable, RequestTooLarge, Unavailable
-from usercache.memory_only import MustWaitError
+from usercache.memory_only import check_may_wait
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def handle_exception(exc: Exception, context: dict[str, Any]) -> Response | None
     Raises: MustWaitError, which nothing answers; see Note [Answered on the event loop].
     """
     if isinstance(exc, SynchronousOnlyOperation):
-        raise MustWaitError from exc
+        check_may_wait()
     exc = _translate(exc)
     response = exception_handler(exc, context)
     if response is not None:

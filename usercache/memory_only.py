@@ -22,7 +22,7 @@ _thread: Final = _Thread()
 
 @contextmanager
 def memory_only() -> Iterator[None]:
-    """Have this thread's look-ups and invalidations raise MustWaitError rather than do I/O."""
+    """Have this thread's look-ups, invalidations and scripts raise MustWaitError, and do no I/O."""
     _thread.may_wait = False
     try:
         yield

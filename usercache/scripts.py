@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from usercache.backends.base import UnavailableError
+from usercache.memory_only import check_may_wait
 from usercache.runtime import get_store
 
 DOUBT_SECONDS: Final = 0.25
@@ -20,6 +21,7 @@ def run_script(script: str, keys: Sequence[str], arguments: Sequence[int | str])
     Raises:
         UnavailableError: there is no Redis, it isn't in use, or it failed. The script may have run.
     """
+    check_may_wait()
     redis = get_store().redis
     if redis is None:
         raise UnavailableError

@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
-from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.core.exceptions import (
+    SuspiciousOperation,
+    SynchronousOnlyOperation,
+    ValidationError,
+)
 from django.db import InterfaceError, OperationalError
 from django.test import Client
 from pytest_django import Settings
@@ -12,12 +16,21 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from hiremebahamas.errors import handle_exception
+from usercache.memory_only import MustWaitError, memory_only
 
 
 def answer(exc: Exception) -> tuple[int, Any]:
     response = handle_exception(exc, {})
     assert response is not None
     return response.status_code, response.data
+
+
+def test_query_where_an_event_loop_runs() -> None:
+    """It is for a thread where one takes over; anywhere else it is an error of ours: a 500."""
+    error = SynchronousOnlyOperation()
+    assert handle_exception(error, {}) is None
+    with memory_only(), pytest.raises(MustWaitError):
+        handle_exception(error, {})
 
 
 @pytest.mark.parametrize("is_debug", [True, False])

@@ -8,6 +8,7 @@ from pytest_django import Settings
 from tests.caches import lead_shared_alias
 from tests.servers.server import find_free_port
 from usercache import scripts
+from usercache.memory_only import MustWaitError, memory_only
 from usercache.runtime import RUNTIME
 from usercache.scripts import UnavailableError, run_script
 
@@ -55,3 +56,11 @@ def test_process_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     breaker.close(breaker.recover())
     caller.join(60)
     assert answers == [1]
+
+
+@pytest.mark.redis
+def test_event_loop_runs_no_script() -> None:
+    """All requests would wait for Redis, and what the script counts would be counted twice."""
+    with memory_only(), pytest.raises(MustWaitError):
+        run_script(ADD, ["mine:{1}"], [1])
+    assert run_script(ADD, ["mine:{1}"], [1]) == 1
