@@ -35,6 +35,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "usercache/versions/__init__.py": ("tests/accounts/services/test_user_versions.py",),
     "usercache/backends/choice.py": (
         "tests/usercache/test_backend_choice.py",
+        "tests/usercache/test_lookup.py",
         "tests/usercache/management/test_switch.py",
     ),
     "usercache/orm/writes.py": (

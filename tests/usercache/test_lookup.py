@@ -108,6 +108,9 @@ def test_where_nothing_may_wait_nobody_is_asked(store: Store, codec: Codec) -> N
         with memory_only(), pytest.raises(MustWaitError):
             step()
     assert look_up(store, codec, load) == VALUES
+    store.served_percent = 0
+    with memory_only(), pytest.raises(MustWaitError):
+        look_up(store, codec, never)
 
 
 def test_may_not_fill(store: Store, codec: Codec, slept: list[float], local: MemoryBackend) -> None:
