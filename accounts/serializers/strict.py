@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.http import QueryDict
 from rest_framework import serializers
@@ -13,17 +13,25 @@ from accounts.serializers.shared_fields import SharedFields
 
 UNKNOWN_FIELD = "There is no such field here. Leave it out."
 NOT_A_STRING = "Write this as a string, in quotes."
+NOT_A_BOOLEAN = "Write true or false, without quotes."
+NOT_A_NUMBER = "Write this as a number, without quotes."
 GIVEN_TWICE = "Give this once."
 # An answer names what was sent, and must not be larger than it.
 MAX_UNKNOWN_NAMES = 10
 MAX_UNKNOWN_NAME_LENGTH = 64
+# What JSON has for a kind of field; null is the field's own matter.
+_JSON_TYPES: Final = (
+    (serializers.CharField, str | None, NOT_A_STRING),
+    (serializers.BooleanField, bool | None, NOT_A_BOOLEAN),
+    (serializers.IntegerField, int | float | None, NOT_A_NUMBER),
+)
 
 
 class StrictSerializer(SharedFields):
-    """Refuse unknown fields, and anything but strings where text is expected.
+    """Refuse unknown fields, and values of another type than the field's.
 
-    DRF would ignore a misspelt field and take the number 5 for the text "5". Of many unknown
-    fields, the first ten are named, and of a long name its beginning.
+    DRF would ignore a misspelt field, and take the number 5 for the text "5" and the text "y" for
+    true. Of many unknown fields, the first ten are named, and of a long name its beginning.
     """
 
     @classmethod
@@ -66,8 +74,13 @@ class StrictSerializer(SharedFields):
     def _find_error(self, data: Mapping[str, Any], name: str) -> str | None:
         if isinstance(data, QueryDict) and len(data.getlist(name)) > 1:
             return GIVEN_TWICE
-        is_text = isinstance(self.fields[name], serializers.CharField)
-        return NOT_A_STRING if is_text and not isinstance(data[name], str | None) else None
+        field, value = self.fields[name], data[name]
+        if isinstance(data, QueryDict) and isinstance(value, str):
+            return None  # there, numbers are text, too
+        for kind, types, message in _JSON_TYPES:
+            if isinstance(field, kind) and not isinstance(value, types):
+                return message
+        return None
 
 
 class QuerySerializer(StrictSerializer):

@@ -98,6 +98,7 @@ def test_maker_is_told_by_mail(alice: User) -> None:
         ({"expires_in_days": 0}, "expires_in_days"),
         ({"expires_in_days": 366}, "expires_in_days"),
         ({"expires_in_days": None}, "expires_in_days"),
+        ({"expires_in_days": "7"}, "expires_in_days"),
         ({"token_version": 9}, "token_version"),
         ({"user": 1}, "user"),
     ],

@@ -143,8 +143,10 @@ def test_email_is_free_again(zoe: User, anybody: APIClient) -> None:
     assert answer.json()["user"]["id"] > zoe.pk
 
 
-@pytest.mark.parametrize("body", [{"password": "wrong"}, {"password": None}, {"erase": "yes, all"}])
-def test_erasure_wants_the_password(zoe: User, body: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    "body", [{"password": "wrong"}, {"password": None}, {"erase": "true"}, {"erase": 0}], ids=str
+)
+def test_erasure_wants_the_password(zoe: User, body: dict[str, object]) -> None:
     """And a plain yes."""
     assert erase(zoe, **body).status_code == 400
     assert User.objects.get(pk=zoe.pk).is_active
