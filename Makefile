@@ -22,7 +22,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 NEW_SECRET = $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test embedded long matrix drivers package compat docs browser pooler screenshots fleet fleet-up fleet-down mutants soak bench check format clean
+.PHONY: help run serve test embedded long matrix drivers package compat docs browser pooler fuzz screenshots fleet fleet-up fleet-down mutants soak bench check format clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,13 +37,13 @@ serve: $(PRODUCTION_STAMP) ## Serve as in production, or report what is missing
 TEST_PROCESSES ?= $(if $(DATABASE_URL)$(REDIS_URL),0,2)
 # For all of a run: ten times what it takes on an idle machine. A process of it that dies ends it.
 TEST_SECONDS ?= 5400
-test embedded long package browser pooler: PYTEST := $(BIN)/python -m tests.bounded_run $(TEST_SECONDS) $(BIN)/python -m pytest \
+test embedded long package browser pooler fuzz: PYTEST := $(BIN)/python -m tests.bounded_run $(TEST_SECONDS) $(BIN)/python -m pytest \
 	--numprocesses $(TEST_PROCESSES) --dist worksteal --max-worker-restart 0
 test: $(DEVELOPMENT_STAMP) ## Run the tests on PostgreSQL and Redis, for five minutes
 	$(PYTEST) --stack=servers
 
 embedded: $(DEVELOPMENT_STAMP) ## Run those that use a database on SQLite, without Redis
-	$(PYTEST) --stack=embedded -m "django_db and not (browser or prometheus or nginx or systemd or packaging or long)"
+	$(PYTEST) --stack=embedded -m "django_db and not (browser or prometheus or nginx or systemd or packaging or long or fuzz)"
 
 long: $(DEVELOPMENT_STAMP) ## Run the tests that are long by nature, for ten minutes
 	$(PYTEST) -m long --stack=servers
@@ -74,6 +74,10 @@ pooler: $(DEVELOPMENT_STAMP) ## Run the tests of what is written to PostgreSQL b
 	@$(call HAVE,pgbouncer)
 	$(PYTEST) --stack=pooled tests/usercache/orm tests/usercache/postgresql \
 		tests/usercache/instances tests/hiremebahamas/postgresql tests/accounts
+
+fuzz: $(DEVELOPMENT_STAMP) ## Have schemathesis send what the OpenAPI document allows and doesn't, for two minutes
+	@# In one process, whose output shows how many requests there were.
+	$(PYTEST) --numprocesses 0 --capture no -m fuzz --stack=servers tests/fuzz
 
 # Programs of Debian's that no wheel holds; the second argument names their package, if it isn't theirs.
 HAVE = for program in $(1); do \

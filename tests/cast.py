@@ -17,8 +17,8 @@ PROOF = Proof(password=PASSWORD)
 class Cast:
     """Makes users with the same password, hashed only once."""
 
-    def __init__(self) -> None:
-        self._password_hash = make_password(PASSWORD)
+    def __init__(self, password: str = PASSWORD) -> None:
+        self.password_hash = make_password(password)
 
     def make(self, name: str, **fields: object) -> User:
         """Add `alice@example.com`, with the password."""
@@ -27,7 +27,7 @@ class Cast:
             "username": name,
             "first_name": name.title(),
             "last_name": "Rolle",
-            "password": self._password_hash,
+            "password": self.password_hash,
         }
         return User.objects.create(**(values | fields))
 

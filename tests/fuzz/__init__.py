@@ -1,0 +1,1 @@
+"""schemathesis against the product as in production."""
