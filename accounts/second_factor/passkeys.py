@@ -14,9 +14,10 @@ from django.core import signing
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
+from fido2 import cbor
 from fido2.cose import CoseKey, UnsupportedKey
 from fido2.server import Fido2Server
-from fido2.utils import websafe_encode
+from fido2.utils import websafe_decode, websafe_encode
 from fido2.webauthn import (
     AttestedCredentialData,
     AuthenticationResponse,
@@ -41,6 +42,9 @@ PARSE_ERRORS: Final = (
     *(OverflowError, RecursionError, struct.error, UnsupportedAlgorithm),
 )
 """What the library raises for answers that no browser gives."""
+ATTESTATION: Final = "attestationObject"
+TEXTS: Final = ("clientDataJSON", ATTESTATION, "authenticatorData", "signature", "userHandle")
+"""What is base64url in an answer's `response`."""
 
 
 class BadCredentialError(Exception):
@@ -190,12 +194,25 @@ def _make_user_handle(user_id: int) -> bytes:
 
 def _parse(kind: type[Response], data: Mapping[str, Any]) -> Response:
     try:
+        _check_kinds(data)
         found = kind.from_dict(data)
     except PARSE_ERRORS as error:
         raise BadCredentialError from error
     if found is None:  # as for null
         raise BadCredentialError
     return found
+
+
+def _check_kinds(data: Mapping[str, Any]) -> None:
+    # The library makes bytes of whatever there is: of a number, in JSON or in CBOR, so many zeros.
+    response = data["response"]
+    texts = [data["rawId"], *(response[name] for name in TEXTS if name in response)]
+    if not all(isinstance(text, str | None) for text in texts):
+        raise TypeError("It has something else than text.")
+    if ATTESTATION in response:
+        attestation: Any = cbor.decode(websafe_decode(response[ATTESTATION]))
+        if not isinstance(attestation["authData"], bytes):
+            raise TypeError("Its authenticator data are no bytes.")
 
 
 def _server() -> Fido2Server:

@@ -129,7 +129,8 @@ def test_middleware_is_there_for_origins_alone(settings: Settings) -> None:
     assert MIDDLEWARE not in str(none["MIDDLEWARE"])
     assert "corsheaders" not in str(none["INSTALLED_APPS"])
     middleware: Any = some["MIDDLEWARE"]
-    assert middleware.index(MIDDLEWARE) == middleware.index(SECURITY) - 1
+    for answers_by_itself in ("hiremebahamas.https_only.https_only_middleware", SECURITY):
+        assert middleware.index(MIDDLEWARE) < middleware.index(answers_by_itself)
     assert some["CORS_ALLOWED_ORIGINS"] == [APP, "https://www.example.com"]
     settings.CORS_ALLOWED_ORIGINS = [APP]
     assert [message.id for message in check_cors()] == ["hiremebahamas.E002"]

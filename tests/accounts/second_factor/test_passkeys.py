@@ -1,12 +1,15 @@
 """Passkeys in place of the code, and attacks on them."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.core import mail
+from fido2 import cbor
 from fido2.cose import UnsupportedKey
+from fido2.utils import websafe_encode
 from fido2.webauthn import AuthenticatorData
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -19,6 +22,7 @@ from accounts.second_factor.checks import check_challenges
 from accounts.second_factor.errors import ChallengeNotValid
 from accounts.second_factor.models import Passkey
 from accounts.second_factor.passkeys import (
+    TEXTS,
     BadCredentialError,
     make_creation_options,
     make_request_options,
@@ -313,6 +317,25 @@ def test_turning_the_factor_off_removes_them(
 def add_without_factor(client: APIClient) -> tuple[int, str]:
     body = {"password": PASSWORD, "code": "123456"}
     return code_of(client.post(f"{PASSKEYS}/options", body))
+
+
+# More than any machine has: each would be so many zero bytes.
+ZEROS: Final = 10**15
+
+
+@pytest.mark.parametrize("place", ["rawId", *TEXTS, "authData"])
+@pytest.mark.parametrize("parse", [parse_registration, parse_authentication])
+def test_number_is_no_bytes(parse: Callable[[Any], object], place: str) -> None:
+    """Wherever it stands; a server that made them would be killed for its memory."""
+    response: dict[str, object] = dict.fromkeys(TEXTS, "e30")
+    response["attestationObject"] = websafe_encode(cbor.encode({"authData": b""}))
+    answer: dict[str, object] = {"rawId": "AA", "response": response}
+    if place == "authData":
+        response["attestationObject"] = websafe_encode(cbor.encode({"authData": ZEROS}))
+    else:
+        (answer if place == "rawId" else response)[place] = ZEROS
+    with pytest.raises(BadCredentialError):
+        parse(answer)
 
 
 @hypothesis_settings(
