@@ -1,5 +1,6 @@
 """Passkeys in place of the code, and attacks on them."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -328,10 +329,13 @@ ZEROS: Final = 10**15
 def test_number_is_no_bytes(parse: Callable[[Any], object], place: str) -> None:
     """Wherever it stands; a server that made them would be killed for its memory."""
     response: dict[str, object] = dict.fromkeys(TEXTS, "e30")
-    response["attestationObject"] = websafe_encode(cbor.encode({"authData": b""}))
+    client = {"type": "webauthn.create", "challenge": "AA", "origin": ORIGIN}
+    response["clientDataJSON"] = websafe_encode(json.dumps(client).encode())
+    attestation = {"fmt": "none", "attStmt": {}, "authData": b""}
+    response["attestationObject"] = websafe_encode(cbor.encode(attestation))
     answer: dict[str, object] = {"rawId": "AA", "response": response}
     if place == "authData":
-        response["attestationObject"] = websafe_encode(cbor.encode({"authData": ZEROS}))
+        response["attestationObject"] = websafe_encode(cbor.encode(attestation | {place: ZEROS}))
     else:
         (answer if place == "rawId" else response)[place] = ZEROS
     with pytest.raises(BadCredentialError):
