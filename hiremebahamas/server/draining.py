@@ -2,7 +2,8 @@
 
 At its end granian closes every connection without a request, also those it has just accepted. So
 before it is ended, the worker stops accepting: its listening socket is replaced by one that no
-client knows. The other workers go on with the queue of connections.
+client knows. The other workers go on with the queue of connections; where there are none, since the
+server stops, the next client is refused, and a proxy asks another server.
 """
 
 import os

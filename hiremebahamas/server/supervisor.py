@@ -1,7 +1,9 @@
 """granian, with workers that are replaced only by ready ones: `python -m` with its arguments.
 
 granian itself stops an old worker 3.5 seconds after starting the new one, ready or not, and on
-Linux gives each a queue of connections of its own, which is lost with it.
+Linux gives each a queue of connections of its own, which is lost with it. A worker that ends closes
+each connection that has no request under way, also one on which a request has just arrived. So its
+clients are asked to leave first.
 """
 
 import multiprocessing
@@ -18,12 +20,14 @@ from granian.log import logger
 from granian.net import SocketSpec  # type: ignore[attr-defined]  # not exported
 from granian.server.mp import MPServer, WorkerProcess
 
-from hiremebahamas.server.draining import DRAIN_SIGNAL
+from hiremebahamas.server.draining import DRAIN_SIGNAL, stop_accepting
 
 SUCCESSOR_SECONDS: Final = 60.0
 """How long a new worker may take to be ready; after that the old one stays."""
 DRAIN_SECONDS: Final = 5.0
 """How long clients of an old worker may take between connecting and sending a request."""
+LEAVE_SECONDS: Final = 0.5
+"""How long a server that stops asks its clients to go elsewhere, and accepts none."""
 POLL_SECONDS: Final = 0.1
 READY: Final = b"ready"
 
@@ -59,6 +63,14 @@ class Server(MPServer):
         super()._drop_shared_socket()  # type: ignore[no-untyped-call]  # granian's
         # Or it would accept, at its end, connections that no worker serves any more.
         self._shd = None
+
+    def _stop_workers(self) -> None:
+        stop_accepting()  # this process has the queue of connections, too
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+            _drain(worker)
+        time.sleep(LEAVE_SECONDS)
+        super()._stop_workers()  # type: ignore[no-untyped-call]  # granian's
 
     def _respawn_workers(
         self,
@@ -110,8 +122,7 @@ class Server(MPServer):
 
     def _retire(self, old: WorkerProcess) -> None:
         logger.info(f"Stopping old worker-{old.idx + 1}")
-        if old.is_alive():
-            os.kill(old.inner.pid, DRAIN_SIGNAL)
+        _drain(old)
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline and not self.interrupt_signal:
             time.sleep(POLL_SECONDS)
@@ -122,6 +133,11 @@ class Server(MPServer):
             old.kill()
             old.join()
         logger.info(f"Stopped old worker-{old.idx + 1}")
+
+
+def _drain(worker: WorkerProcess) -> None:
+    if worker.is_alive():
+        os.kill(worker.inner.pid, DRAIN_SIGNAL)
 
 
 if __name__ == "__main__":

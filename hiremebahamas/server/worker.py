@@ -27,8 +27,9 @@ def end_with(parent: int) -> None:
 
 def drain(*_signal: object) -> None:
     """Accept no new connections, and keep none open."""
-    application.end_connections()
+    # In this order, or a client that reconnects at once could be accepted by nobody.
     stop_accepting()
+    application.end_connections()
 
 
 _threads: Final = read_threads()

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ from tests.waiting import WAIT_SECONDS, wait_until
 
 # What it is made for; once is enough, since it takes seconds to start.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+CLIENTS = 8
+WARM = 100
+"""Requests, of all clients, before the end."""
 
 
 def fetch(url: str | urllib.request.Request) -> http.client.HTTPResponse:
@@ -74,6 +79,30 @@ def test_the_production_server(alice: User, tmp_path: Path) -> None:
     # Not the log-in: granian writes after the answer, and the worker may end in between.
     for secret in (token, alice.email, PASSWORD):
         assert secret not in log
+
+
+def ask_until_refused(server: ProductionServer, token: str) -> str:
+    """Ask on one connection, as a proxy does, on another when told to; return what ended it."""
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=WAIT_SECONDS)
+    while True:
+        try:
+            connection.request("GET", "/auth/verify", headers={"Authorization": f"Bearer {token}"})
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
+        if response.status != http.HTTPStatus.OK:
+            return str(response.status)
+
+
+def test_a_server_that_stops_answers_all_that_it_accepts(alice: User, tmp_path: Path) -> None:
+    """SIGTERM breaks no connection that is in use: each of its clients is refused another."""
+    with ProductionServer(tmp_path) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        asking = [pool.submit(ask_until_refused, server, token_of(alice)) for _ in range(CLIENTS)]
+        wait_until(lambda: server.read_log().count("/auth/verify") >= WARM, "all are served")
+        os.kill(server.pid, signal.SIGTERM)
+        assert [future.result() for future in asking] == ["ConnectionRefusedError"] * CLIENTS
+        assert server.wait() == 0
 
 
 def test_log_as_json(alice: User, tmp_path: Path) -> None:
