@@ -90,8 +90,8 @@ HAVE = for program in $(1); do \
 screenshots: $(DEVELOPMENT_STAMP) ## Take the dashboard's pictures in docs/ again, with Chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py --pictures docs
 
-fleet: $(DEVELOPMENT_STAMP) ## Break things under four loaded servers, for a quarter of an hour
-	$(BIN)/python -m tests.fleet $(FLEET)
+fleet: $(DEVELOPMENT_STAMP) ## Break things under loaded servers, for a quarter of an hour; FLEET="--topology standing": of all kinds
+	$(BIN)/python -m tests.play $(FLEET)
 
 fleet-up: $(DEVELOPMENT_STAMP) ## Start the whole topology on loopback, behind nginx with TLS
 	@$(call HAVE,nginx pgbouncer)

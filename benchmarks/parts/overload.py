@@ -15,7 +15,7 @@ from benchmarks.web.generator import format_request
 from tests.servers.nginx_server import NginxServer, read_published, upstream
 from tests.servers.server import HOST, find_free_port
 from tests.servers.stack import PROJECT
-from tests.standing.servers import Instance
+from tests.standing.servers import ProductionServer
 
 TIMES: Final = 4
 USERS: Final = 200
@@ -57,7 +57,7 @@ def measure(environment: Environment, plan: Plan) -> Outcome:
     panel, shares, answered = Panel("Four times the capacity"), list[float](), list[float]()
     found: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
-        server = stack.enter_context(Instance(environment.new_directory(), variables))
+        server = stack.enter_context(ProductionServer(environment.new_directory(), variables))
         gateway = stack.enter_context(_make_nginx(environment.new_directory(), server))
         client = stack.enter_context(Child(PROGRAM, variables, environment.new_log()))
         for number in range(plan.overload_rounds + 1):
@@ -105,7 +105,7 @@ def measure(environment: Environment, plan: Plan) -> Outcome:
     return Outcome("overload", "Overload", [panel], verdicts, remarks)
 
 
-def _make_nginx(directory: Path, server: Instance) -> NginxServer:
+def _make_nginx(directory: Path, server: ProductionServer) -> NginxServer:
     # As it is published, without TLS, which the client would have to speak.
     site = read_published(
         "hiremebahamas.conf",

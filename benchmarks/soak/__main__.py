@@ -26,7 +26,7 @@ from benchmarks.web.generator import format_request
 from tests.fleet.processes import Relay
 from tests.servers.redis_server import RedisServer
 from tests.servers.stack import PROJECT
-from tests.standing.servers import Instance
+from tests.standing.servers import ProductionServer
 
 USERS: Final = 100_000
 INSTANCES: Final = 2
@@ -80,7 +80,7 @@ class Soak:
         }
         self._relay = stack.enter_context(Relay(environment.new_directory(), variables))
         self._instances = [
-            stack.enter_context(Instance(environment.new_directory(), variables))
+            stack.enter_context(ProductionServer(environment.new_directory(), variables))
             for _ in range(INSTANCES)
         ]
         self._clients = [

@@ -8,9 +8,9 @@ from functools import partial
 from random import Random
 
 from tests.fleet.closer import Closer, KeyRevoker, SessionEnder
-from tests.fleet.faults import heal
 from tests.fleet.fleet import Fleet
 from tests.fleet.granter import BackgroundGranter, OutsideGranter, PermissionReader
+from tests.fleet.metrics import HitRate
 from tests.fleet.openings import Openings
 from tests.fleet.outsider import Outsider
 from tests.fleet.reader import Reader
@@ -43,6 +43,8 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
         instance.is_cut_off = False
     fleet.flush()
     own, openings = Visitor(state, state.random), Openings(state)
+    # What a process writes before it uses Redis, others hear of from the relay.
+    wait_until_recovered(own)
     workers = _hire(state, scenario)
     began = time.monotonic()
     recovery_seconds: float | None = None
@@ -50,7 +52,7 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
         work = [pool.submit(worker.run) for worker in workers]
         try:
             wait_until_recovered(own)
-            began = time.monotonic()
+            began, state.is_warm = time.monotonic(), True
             for step in scenario.steps:
                 _wait(work, partial(_is_past, began + step.at * seconds))
                 openings.look()
@@ -67,7 +69,7 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
         finally:
             state.ended.set()
             openings.look()
-            heal(state)
+            fleet.heal()
         for future in work:
             future.result()
     tally = Tally.total([own.tally, *(worker.tally for worker in workers)])
@@ -80,7 +82,7 @@ def play(fleet: Fleet, scenario: Scenario, *, seconds: float, seed: int, reads: 
     )
 
 
-def _hire(state: RunState, scenario: Scenario) -> list[Worker]:
+def _hire(state: RunState[Fleet], scenario: Scenario) -> list[Worker]:
     def visitor() -> Visitor:
         return Visitor(state, Random(state.random.getrandbits(64)))
 
@@ -94,6 +96,7 @@ def _hire(state: RunState, scenario: Scenario) -> list[Worker]:
         OutsideGranter(visitor(), state.fleet.raw_members),
         *(ender(visitor()) for ender in (Closer, SessionEnder, KeyRevoker)),
         Outsider(visitor()),
+        HitRate(visitor()),
         *(hire(visitor()) for hire in scenario.workers),
     ]
 

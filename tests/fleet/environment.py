@@ -18,7 +18,7 @@ KEYS = (
     "USERCACHE_FORWARD_SIGNING_KEY",
     "SECOND_FACTOR_KEY",
 )
-MIGRATE_SECONDS = 180
+COMMAND_SECONDS = 180
 
 
 def make_environment(directory: Path, database_url: str, redis_url: str) -> dict[str, str]:
@@ -40,10 +40,19 @@ def make_environment(directory: Path, database_url: str, redis_url: str) -> dict
 
 def migrate(environment: Mapping[str, str], checkout: Path = PROJECT) -> None:
     """Make the tables, and what else a migration makes, as the code of `checkout` has them."""
+    _manage(environment, checkout, "migrate")
+
+
+def collect_static_files(environment: Mapping[str, str]) -> None:
+    """Collect the static files into STATIC_ROOT."""
+    _manage(environment, PROJECT, "collectstatic", "--no-input")
+
+
+def _manage(environment: Mapping[str, str], checkout: Path, *command: str) -> None:
     subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        [sys.executable, "manage.py", *command, "--verbosity", "0"],
         cwd=checkout,
         env=environment,
         check=True,
-        timeout=MIGRATE_SECONDS,
+        timeout=COMMAND_SECONDS,
     )

@@ -1,5 +1,6 @@
 """How often servers stopped using Redis though nobody had taken it from them."""
 
+from tests.fleet.fleet import Fleet
 from tests.fleet.instance import Instance
 from tests.fleet.run_state import RunState
 
@@ -7,7 +8,7 @@ from tests.fleet.run_state import RunState
 class Openings:
     """Counts those that no fault explains: a machine so slow that an answer came too late."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState[Fleet]) -> None:
         """Count from now on."""
         self._stage = state
         self._seen = self._count()

@@ -32,6 +32,14 @@ class Reconfigurable(Server):
         self._variables = {**self._variables, **variables}
         self.start()
 
+    def read_log(self) -> str:
+        """Return what it has logged since it was started."""
+        return self._log.read_text(errors="replace")
+
+    def count_openings(self) -> int:
+        """Count how often it stopped using Redis since it was started."""
+        return self.read_log().count("usercache.backends.resilient: Redis failed")
+
 
 class FleetWebServer(Reconfigurable, WebServer):
     """The production server with one worker, which can be told to die after its next commit."""
@@ -45,10 +53,6 @@ class FleetWebServer(Reconfigurable, WebServer):
     def count_workers(self) -> int:
         """Count the workers that were started so far, after deaths too."""
         return self.read_log().count("Started worker-")
-
-    def count_openings(self) -> int:
-        """Count how often it stopped using Redis since it was started."""
-        return self.read_log().count("usercache.backends.resilient: Redis failed")
 
     def is_answering(self) -> bool:
         """Say whether it answers a new connection."""
@@ -96,7 +100,7 @@ class Relay(Reconfigurable):
         return (sys.executable, PROJECT / "manage.py", "cache_relay")
 
     def _is_ready(self) -> bool:
-        return "Relaying" in self._log.read_text(errors="replace")
+        return "Relaying" in self.read_log()
 
 
 class RestartablePostgreSQL(PostgreSQLServer):

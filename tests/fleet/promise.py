@@ -26,6 +26,9 @@ class Promise:
     visible_seconds: float = 1.0
     """Raw SQL is seen by every server within this time, at the 99th percentile."""
 
+    least_hit_rate: float = 0.0
+    """What part of the look-ups a cache answers at least, in any two seconds once it is warm."""
+
     def on_a_busy_machine(self) -> Self:
         """Return what is promised on a busy machine, whose relay and connections are slow.
 
@@ -64,6 +67,9 @@ class Promise:
             yield f"failed: {failure}"
         if 0 in (tally.reads, tally.permission_reads, tally.writes):
             yield "nobody read, nobody asked for a permission, or nobody wrote"
+        rate = result.least_hit_rate
+        if rate is not None and rate < self.least_hit_rate:
+            yield f"{rate:.0%} of the look-ups in some seconds were hits"
         for seconds in (result.visible_p99, result.permission_visible_p99):
             if seconds is not None and seconds > self.visible_seconds:
                 yield f"raw SQL took {seconds:.2f} s to be seen, at the 99th percentile"

@@ -36,13 +36,11 @@ def _wait_for_fill(fleet: Fleet, pilot: Person, ask: Callable[[], bool]) -> None
     def is_filled() -> bool:
         if not fleet.has_redis:
             return ask()
-        with fleet.redis.client() as client:
-            try:
-                for key in client.scan_iter(f"*user:id:{pilot.pk}"):
-                    client.delete(key)
-                return ask() and any(True for _ in client.scan_iter(f"*user:id:{pilot.pk}"))
-            except RedisError:
-                return False
+        try:
+            fleet.forget(pilot.pk)
+            return ask() and fleet.is_cached(pilot.pk)
+        except RedisError:
+            return False
 
     wait_until(is_filled, "a process uses Redis and PostgreSQL again", WAIT_SECONDS)
 

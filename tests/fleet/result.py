@@ -31,6 +31,11 @@ class Result:
         """The same, of groups and memberships."""
         return _percentile(self.tally.permission_visibilities)
 
+    @property
+    def least_hit_rate(self) -> float | None:
+        """The part of look-ups that the cache answered in the window in which it was least."""
+        return min(self.tally.hit_rates, default=None)
+
     def as_row(self) -> dict[str, Any]:
         """Name every value; times are in milliseconds unless the name says seconds."""
         tally = self.tally
@@ -53,6 +58,7 @@ class Result:
             "database_away": tally.database_away,
             "killed": tally.killed,
             "unexplained_openings": self.unexplained_openings,
+            "least_hit_percent": None if (least := self.least_hit_rate) is None else least * 100,
             "p99_ms": _ms(_percentile(tally.durations)),
             "slowest_ms": _ms(max(tally.durations, default=None)),
             "raw_writes": len(tally.visibilities),

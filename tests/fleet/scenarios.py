@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.fleet import faults, rotation
 from tests.fleet.promise import Promise
@@ -37,7 +37,7 @@ class Step(NamedTuple):
     """Something that happens at a share of the scenario's time, 0 to 1."""
 
     at: float
-    do: Callable[[RunState], None]
+    do: Callable[[RunState[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Scenario:
     def format_command(self, seconds: float, seed: int) -> str:
         """Return what plays this scenario once more."""
         options = f"--scenario '{self.name}' --seconds {seconds:g} --seed {seed}"
-        return f"python -m tests.fleet {options}"
+        return f"python -m tests.play {options}"
 
 
-def _often(fault: Callable[[RunState], None]) -> tuple[Step, ...]:
+def _often(fault: Callable[[RunState[Any]], None]) -> tuple[Step, ...]:
     # From a fifth of the time to four fifths, so that somebody is always about to fill.
     return tuple(Step(permille / 1000, fault) for permille in range(200, 800, OFTEN_PERMILLE))
 

@@ -22,6 +22,7 @@ COLUMNS = {
     "failed": "failed",
     "no db": "database_away",
     "killed": "killed",
+    "hits %": "least_hit_percent",
     "p99 ms": "p99_ms",
     "slowest ms": "slowest_ms",
     "SQL ms": "raw_p99_ms",

@@ -38,6 +38,8 @@ class Tally:
     """Requests without an answer from a server that was killed on purpose."""
     database_away: int = 0
     """Requests answered 503 while PostgreSQL was stopped on purpose."""
+    hit_rates: list[float] = field(default_factory=list)
+    """Which part of the look-ups of all processes a cache answered, in each window once warm."""
     durations: "array[float]" = field(default_factory=lambda: array("d"))
     visibilities: list[float] = field(default_factory=list)
     """Seconds from the commit of raw SQL until every server showed it, in undisturbed times."""
@@ -59,6 +61,7 @@ class Tally:
             total.failures += tally.failures
             total.killed += tally.killed
             total.database_away += tally.database_away
+            total.hit_rates += tally.hit_rates
             total.durations += tally.durations
             total.visibilities += tally.visibilities
             total.permission_visibilities += tally.permission_visibilities

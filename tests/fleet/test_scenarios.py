@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.director import play
-from tests.fleet.fleet import Fleet
 from tests.fleet.scenarios import SCENARIOS, Scenario
+from tests.fleet.small_fleet import SmallFleet
 
 pytestmark = [pytest.mark.redis, pytest.mark.postgresql]
 
@@ -24,10 +24,10 @@ PATIENT = {
 @pytest.fixture(scope="module")
 def fleet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Fleet]:
+) -> Iterator[SmallFleet]:
     """Run one fleet for all of them, and one without Redis."""
     path = tmp_path_factory.mktemp("fleet")
-    with Fleet(path, settings=PATIENT, has_redis=request.param) as fleet:
+    with SmallFleet(path, settings=PATIENT, has_redis=request.param) as fleet:
         yield fleet
 
 
@@ -44,7 +44,7 @@ def fleet(
     ],
     indirect=["fleet"],
 )
-def test_promises_are_kept(fleet: Fleet, scenario: Scenario) -> None:
+def test_promises_are_kept(fleet: SmallFleet, scenario: Scenario) -> None:
     """Nobody is served what is older than promised, and no request fails."""
     result = play(fleet, scenario, seconds=SECONDS, seed=SEED)
     broken = list(scenario.promise.on_a_busy_machine().broken(result))

@@ -1,5 +1,6 @@
 """The users in the database: made, written and read by SQL, past the product."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -57,9 +58,9 @@ class Users:
     A user's version is their bio, a number: 0 at first.
     """
 
-    def __init__(self, database_url: str, mint: Mint) -> None:
-        """Connect to nothing yet."""
-        self._database_url = database_url
+    def __init__(self, find_url: Callable[[], str], mint: Mint) -> None:
+        """Connect to nothing yet; a failover may change where the database is."""
+        self._find_url = find_url
         self._mint = mint
         self._connection: psycopg.Connection | None = None
 
@@ -91,7 +92,7 @@ class Users:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(
-                    self._database_url, autocommit=True, connect_timeout=CONNECT_SECONDS
+                    self._find_url(), autocommit=True, connect_timeout=CONNECT_SECONDS
                 )
             cursor = self._connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []

@@ -7,10 +7,14 @@ from http import HTTPStatus
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.fleet.instance import Instance
+from tests.fleet.entrance import Entrance
+from tests.fleet.fleet import Fleet
 from tests.fleet.run_state import RunState
 from tests.fleet.tally import Stale, Tally
 from tests.fleet.users import Credential, Person
+
+IDLE_SECONDS = 30
+"""After which a connection isn't used again: servers close idle ones, and tell nobody before."""
 
 
 class Answer(NamedTuple):
@@ -18,19 +22,20 @@ class Answer(NamedTuple):
 
     status: int
     body: Any
-    instance: Instance
+    instance: Entrance
     began: float
 
 
 class Visitor:
     """One client of all servers, with a kept-alive connection to each; for one thread."""
 
-    def __init__(self, state: RunState, random: Random) -> None:
+    def __init__(self, state: RunState[Fleet], random: Random) -> None:
         """Connect to nobody yet."""
         self.state = state
         self.random = random
         self.tally = Tally()
-        self._connections: dict[Instance, tuple[int, http.client.HTTPConnection]] = {}
+        self._connections: dict[Entrance, tuple[int, http.client.HTTPConnection]] = {}
+        self._used_at: dict[Entrance, float] = {}
 
     def ask(
         self,
@@ -39,7 +44,7 @@ class Visitor:
         person: Person | Credential,
         body: object = None,
         *,
-        at: Instance | None = None,
+        at: Entrance | None = None,
         needs_database: bool = True,
     ) -> Answer | None:
         """Ask a server, any or that one; None where it failed or was away, which is counted."""
@@ -57,7 +62,7 @@ class Visitor:
             instance.leave()
 
     def note_stale(
-        self, what: str, seconds: float, instance: Instance, *, was_disturbed: bool
+        self, what: str, seconds: float, instance: Entrance, *, was_disturbed: bool
     ) -> None:
         """Count an answer that was older than it may ever be with Redis in reach.
 
@@ -79,7 +84,7 @@ class Visitor:
 
     def _ask(
         self,
-        instance: Instance,
+        instance: Entrance,
         method: str,
         path: str,
         person: Person | Credential,
@@ -89,7 +94,7 @@ class Visitor:
     ) -> Answer | None:
         generation, connection = self._connect(instance)
         credential = person.credential if isinstance(person, Person) else person
-        headers = {"Authorization": f"{credential.scheme} {credential.token}"}
+        headers = {**instance.headers, "Authorization": f"{credential.scheme} {credential.token}"}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
@@ -101,12 +106,12 @@ class Visitor:
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            if instance.is_excused(generation):
+            if instance.is_excused(generation, method):
                 self.tally.killed += 1
             else:
                 self.fail(f"{method} {path}: {type(error).__name__} {error}")
             return None
-        if not instance.is_excused(generation):
+        if not instance.is_excused(generation, method):
             self.tally.durations.append(time.monotonic() - began)
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             is_database_away = was_database_away or self.state.is_database_away
@@ -118,8 +123,11 @@ class Visitor:
             return None
         return Answer(response.status, json.loads(content) if content else None, instance, began)
 
-    def _connect(self, instance: Instance) -> tuple[int, http.client.HTTPConnection]:
-        known = self._connections.get(instance)
+    def _connect(self, instance: Entrance) -> tuple[int, http.client.HTTPConnection]:
+        known, now = self._connections.get(instance), time.monotonic()
+        if known is not None and now - self._used_at[instance] > IDLE_SECONDS:
+            known[1].close()  # it connects again
+        self._used_at[instance] = now
         if known is None or known[0] != instance.generation:
             if known is not None:
                 known[1].close()

@@ -1,5 +1,7 @@
 """Threads that each do one thing to the fleet again and again."""
 
+import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -22,6 +24,8 @@ class Worker(ABC):
 
     def run(self) -> None:
         """Do it until the state has ended."""
+        if self.fleet.load_niceness:  # of this thread alone, on Linux
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self.fleet.load_niceness)
         try:
             while not self.state.ended.is_set():
                 self.step()

@@ -25,6 +25,9 @@ NODE_TIMEOUT_MS = 3000
 class ClusterServer(RedisServer):
     """One node, on a bus port of its own where it has one: the usual one may not exist."""
 
+    user: Sequence[str] = ()
+    """Another user than the default one, as ACL SETUSER names it; known from each start on."""
+
     def __init__(self, directory: Path, password: str) -> None:
         """Keep the node's files in `directory`."""
         super().__init__(directory, password=password)
@@ -46,7 +49,8 @@ class ClusterServer(RedisServer):
         if self._chooses_bus:
             cluster["port"] = self.bus_port
         options = [word for name, v in cluster.items() for word in (f"--cluster-{name}", str(v))]
-        return (*super()._command(), *options, "--repl-diskless-sync-delay", "0")
+        user = ("--user", *self.user) if self.user else ()
+        return (*super()._command(), *options, "--repl-diskless-sync-delay", "0", *user)
 
 
 class ClusterServers:

@@ -50,6 +50,10 @@ class TcpProxy:
             self._loop = loop_thread.acquire()
         self._do(self._listen)
 
+    def lead_to(self, server_port: int) -> None:
+        """Pass what connects from now on to another server."""
+        self._server_port = server_port
+
     def delay(self, seconds: float) -> None:
         """Hold every chunk back for so long, in both directions."""
         self._do(lambda: self._network.delay(seconds))

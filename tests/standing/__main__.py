@@ -79,12 +79,12 @@ def down(directory: Path) -> int:
 
 def run(directory: Path) -> int:
     """Be the supervisor: start the servers, and stop them on SIGTERM."""
-    from tests.standing.servers import start_all  # noqa: PLC0415  # `down` must not need it
+    from tests.standing.topology import Topology  # noqa: PLC0415  # `down` must not need it
 
     with ExitStack() as stack:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         try:
-            found = start_all(directory, stack)
+            found = Topology(directory, stack).describe()
         except ServerUnavailableError as error:
             sys.stderr.write(f"{error}\n")
             return 1

@@ -1,0 +1,1 @@
+"""`make fleet`: the command that plays the scenarios of either topology."""
