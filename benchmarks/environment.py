@@ -121,8 +121,9 @@ class Environment:
             self._execute(self._url_of("postgres"), f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
         else:  # another commit may have other migrations
             self._execute(self._url_of("postgres"), f'CREATE DATABASE "{name}"')
-            variables = {**self._variables, "DATABASE_URL": self._url_of(name)}
-            migrate(variables, contender.checkout)
+            # It may not know of all limits, either.
+            variables = {**self._variables, **contender.environment}
+            migrate(variables | {"DATABASE_URL": self._url_of(name)}, contender.checkout)
             create_users(self._url_of(name), self.users)
         if not contender.is_ours:
             self._execute(self._url_of(name), DROP_TRIGGERS)

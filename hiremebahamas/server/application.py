@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import SynchronousOnlyOperation
 
-from hiremebahamas.server.bridge import Answer, make_environ
+from hiremebahamas.server.bridge import Answer, make_environ, receive_small_body
 from hiremebahamas.server.overload import READY, Places, has_body, is_light
 from usercache.memory_only import MustWaitError, memory_only
 from usercache.runtime import get_store
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol
     from granian.rsgi import Scope
 
-MEMORY_PATHS: Final = re.compile(r"/auth/(forward|profile|verify)|/health/live|/users/[0-9]+")
+MEMORY_PATHS: Final = re.compile(
+    r"/auth/(forward|profile|verify)|/health/live|/users/([0-9]+|lookup)"
+)
 MEMORY_CREDENTIALS: Final = ("", "bearer")
 """What the Authorization header of such a request begins with, in lower case."""
 LAST_ANSWER: Final = ("Connection", "close")
@@ -69,6 +71,7 @@ class Application:
         environ = make_environ(scope, protocol, loop)
         if self._may_be_in_memory(environ) and self._answer_from_memory(environ, protocol):
             return
+        await receive_small_body(environ)
         answer = partial(self._answer, self._application, environ, protocol)
         if is_light(environ):
             is_ready = environ["PATH_INFO"] == READY

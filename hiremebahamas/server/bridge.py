@@ -8,6 +8,7 @@ import asyncio
 import io
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CHUNK_SECONDS: Final = 30.0
 """How long a thread waits for the next part of a body."""
+SMALL_MAX_BYTES: Final = 64 * 1024
+"""The longest body that is received before a thread is taken."""
 NAMES_MAX: Final = 256
 """Header names that are kept in their other spelling; clients may send any."""
 _UNPREFIXED: Final = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -78,6 +81,13 @@ def make_environ(
     return environ
 
 
+async def receive_small_body(environ: "WSGIEnvironment") -> None:
+    """Receive a body here, if it is small: no thread waits for its client."""
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isdecimal() and 0 < int(length) <= SMALL_MAX_BYTES:
+        await environ["wsgi.input"].raw.receive_all()
+
+
 class Body(io.RawIOBase):
     """A request's body, which the event loop receives while a thread reads.
 
@@ -106,6 +116,15 @@ class Body(io.RawIOBase):
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
+
+    async def receive_all(self) -> None:
+        """Receive it whole, within CHUNK_SECONDS; on the event loop."""
+        parts = list[bytes]()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHUNK_SECONDS):
+                while part := await self._next_chunk():
+                    parts.append(part)
+        self._rest, self._is_over = memoryview(b"".join(parts)), True
 
     def _receive(self) -> bytes:
         check_may_wait()  # the loop's own thread would wait for itself

@@ -274,11 +274,13 @@ def test_what_could_change_something_is_for_a_thread(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("path", ["/auth/verify", "/auth/profile", "/users/{}"])
+@pytest.mark.parametrize("path", ["/auth/verify", "/auth/profile", "/users/{}", "/users/lookup"])
 def test_memory_only_never_waits(alice: User, path: str) -> None:
     """A user who isn't in memory: neither Redis nor the database is asked, nothing is answered."""
     token = f"Bearer {token_of(alice)}"
     environ = environ_of(path.format(alice.pk), authorization=token)
+    assert may_begin_twice(environ)
+    environ["QUERY_STRING"] = "username=bob"
     statuses = list[str]()
 
     def start(status: str, *_rest: object) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hiremebahamas.server.bridge import Answer, make_environ
+from hiremebahamas.server.bridge import Answer, make_environ, receive_small_body
 from tests.hiremebahamas.server.test_application import Protocol, scope_of
 from tests.waiting import WAIT_SECONDS
 from usercache.memory_only import MustWaitError, memory_only
@@ -101,6 +101,37 @@ def test_thread_reads_what_the_loop_receives(parts: tuple[bytes, ...]) -> None:
         return bytes(line + rest)
 
     assert asyncio.run(play()) == b"".join(parts)
+
+
+def test_small_body_is_there_before_a_thread_reads() -> None:
+    """Read on the loop's own thread, where nothing may wait."""
+
+    async def play() -> bytes:
+        loop = asyncio.get_running_loop()
+        scope = scope_of("/", content_length="5")
+        environ = make_environ(scope, Protocol(b"ab", b"cde"), loop)  # type: ignore[arg-type]
+        await receive_small_body(environ)
+        with memory_only():
+            return bytes(environ["wsgi.input"].read())
+
+    assert asyncio.run(play()) == b"abcde"
+
+
+def test_small_body_that_stalls_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what has come."""
+    monkeypatch.setattr("hiremebahamas.server.bridge.CHUNK_SECONDS", 0.01)
+
+    class Stalled(Protocol):
+        async def __anext__(self) -> bytes:
+            return await super().__anext__() or await asyncio.Future()
+
+    async def play() -> bytes:
+        scope = scope_of("/", content_length="7")
+        environ = make_environ(scope, Stalled(b"ab"), asyncio.get_running_loop())  # type: ignore[arg-type]
+        await receive_small_body(environ)
+        return bytes(environ["wsgi.input"].read())
+
+    assert asyncio.run(play()) == b"ab"
 
 
 def test_stalled_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
