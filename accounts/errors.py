@@ -110,7 +110,7 @@ class RefreshHeaderRequired(PermissionDenied):
 
 
 class NoSuchUser(NotFound):
-    """No user with this id or identifier, or none whom the caller may see."""
+    """No user with this id or identifier, or none that the caller may see."""
 
     default_detail = "There is no such user."
 

@@ -113,7 +113,7 @@ def can_log_in(user: User) -> bool:
 def forget_passkeys(user: User) -> None:
     """Remove the passkeys from before anybody had shown that they read the user's mail.
 
-    Whoever registers with another's address must not come in after its owner has reset the
+    A client that registers with another's address must not come in after its owner has reset the
     password. The authenticator app stays: by itself it lets nobody in. A user without a password
     keeps their passkeys: they had no other way in.
     """

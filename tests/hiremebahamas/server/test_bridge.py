@@ -70,7 +70,7 @@ def test_repeated_headers_are_one(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_unreadable_header_is_there(loop: asyncio.AbstractEventLoop) -> None:
-    """Empty: whoever sends `X-Forwarded-For: é` comes through a proxy all the same."""
+    """Empty: a client with `X-Forwarded-For: é` comes through a proxy all the same."""
     scope = scope_of("/")
     scope.headers = Headers([("accept", "a")], "accept", "x-forwarded-for")
     environ = make_environ(scope, Protocol(), loop)  # type: ignore[arg-type]
