@@ -191,7 +191,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
     ) -> HttpResponse:
         """Give Django's view the transaction that get_object() needs.
 
-        One's own password is changed where the present one is asked for: whoever finds a browser
+        One's own password is changed where the present one is asked for: a person at a browser
         open must not take the account over.
         """
         if id == str(request.user.pk):

@@ -7,7 +7,7 @@ browser shows the passkeys it has for this site, and the answer names the creden
 The beginning is the same for everybody, without a query.
 
 The challenge is a signed random text, which is stored when a good answer has used it, so that it is
-of use once, whoever answers. It is signed for this alone, and the passkey signs what is derived
+of use once, for any answer. It is signed for this alone, and the passkey signs what is derived
 from it: an answer to a log-in's second step is none to this, nor the other way round.
 """
 

@@ -39,7 +39,7 @@ REMARKS: Final = """
   {seen}.
 - Without Redis each process loads what it is asked for, holds all users
   (`USERCACHE_L1_MAX_ENTRIES`), and is told of changes by PostgreSQL. With fewer entries than users,
-  whoever has no place is loaded again: of 100,000 users, 10,000 get 81% of these requests.
+  users without a place are loaded again: of 100,000 users, 10,000 get 81% of these requests.
 - Before it is measured, all users are put into the cache (not into cachalot, which its first write
   empties), and each makes {warm_seconds:g} s of the same load.
 - Nothing runs out while it is measured. At a TTL of {ttl} s, records that run out would add

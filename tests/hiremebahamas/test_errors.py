@@ -62,7 +62,7 @@ def test_foreign_host_is_a_400_in_json() -> None:
 
 
 def test_foreign_host_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Django would write twenty lines for each request of whoever scans addresses."""
+    """Django would write twenty lines for each request of a scanner."""
     Client().get("/auth/verify", headers={"host": "evil.example"})
     assert caplog.records == []
 
