@@ -191,8 +191,8 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
     ) -> HttpResponse:
         """Give Django's view the transaction that get_object() needs.
 
-        One's own password is changed where the present one is asked for: a person at a browser
-        open must not take the account over.
+        One's own password is changed where the present one is asked for: a browser that is
+        left open must not give the account away.
         """
         if id == str(request.user.pk):
             return redirect("admin:password_change")
